@@ -1,0 +1,2 @@
+//! The `xpkg` binary.
+fn main() {}

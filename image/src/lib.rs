@@ -1,0 +1,1 @@
+//! Virtual roots and the images made of them. No root rights needed.

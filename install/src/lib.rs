@@ -1,0 +1,1 @@
+//! Changes a root: staging, conflicts, journal, commit, recovery, scripts. The only writer of a root.

@@ -1,0 +1,43 @@
+//! What the root already gives without any foreign package: the answers of `shims/rules` for one root.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Ecosystem, Provide};
+
+/// One capability that the host satisfies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostProvide {
+    /// Scope of the name; `None` for shared capabilities.
+    pub ecosystem: Option<Ecosystem>,
+    /// Name and version.
+    pub provide: Provide,
+    /// Native package, file or rule it comes from, for the reader of a plan.
+    pub by: String,
+    /// The native package it comes from, when there is one: the generated provider then depends on it.
+    pub native: Option<String>,
+}
+
+/// The host as the resolver sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// The world whose manager owns the root.
+    pub native: Ecosystem,
+    /// Architecture words that packages of each world may have here.
+    pub arches: Vec<(Ecosystem, String)>,
+    /// What it gives to foreign packages.
+    pub provides: Vec<HostProvide>,
+    /// Foreign packages that are never put here, with the reason.
+    pub masked: Vec<(Ecosystem, String, String)>,
+}
+
+impl Host {
+    /// Whether packages of that architecture may be put here.
+    pub fn accepts(&self, ecosystem: Ecosystem, arch: &str) -> bool {
+        matches!(arch, "noarch" | "all" | "") || self.arches.iter().any(|(e, a)| *e == ecosystem && a == arch)
+    }
+
+    /// Why a package is never put here, where it is masked.
+    pub fn masked(&self, ecosystem: Ecosystem, name: &str) -> Option<&str> {
+        self.masked.iter().find(|(e, n, _)| *e == ecosystem && n == name).map(|(_, _, why)| why.as_str())
+    }
+}

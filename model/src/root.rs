@@ -1,0 +1,97 @@
+//! A root file system as the rest of xpkg reads it: live, in a directory, or virtual (an image being made).
+
+use std::io;
+use std::sync::Arc;
+
+use crate::RelPath;
+
+/// What a path is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// Regular file.
+    File,
+    /// Directory.
+    Dir,
+    /// Symbolic link and its text.
+    Symlink(Vec<u8>),
+    /// Character device (major, minor).
+    Char(u32, u32),
+    /// Block device (major, minor).
+    Block(u32, u32),
+    /// Named pipe.
+    Fifo,
+    /// Socket.
+    Socket,
+}
+
+/// One path's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// What it is.
+    pub kind: NodeKind,
+    /// Permission bits, 0o7777.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Seconds since 1970.
+    pub mtime: i64,
+    /// Number of names.
+    pub nlink: u64,
+}
+
+/// An open file of a root.
+pub trait ReadSeek: io::Read + io::Seek + Send {}
+impl<T: io::Read + io::Seek + Send> ReadSeek for T {}
+
+/// Reads a root. Links are followed inside the root only: an absolute target starts at this root, `..` stops at it.
+pub trait RootView {
+    /// The node at a path. Links in its parents are followed, the last component is not.
+    fn node(&self, path: &RelPath) -> io::Result<Option<Node>>;
+
+    /// The path with every link of its parents followed, and the last one too when `follow_last`.
+    /// Components that do not exist stay as they are.
+    fn real_path(&self, path: &RelPath, follow_last: bool) -> io::Result<RelPath>;
+
+    /// Opens a regular file, following links. `None` when there is no regular file.
+    fn open(&self, path: &RelPath) -> io::Result<Option<Box<dyn ReadSeek>>>;
+
+    /// Names in a directory (links followed), sorted bytewise; empty when there is none.
+    fn list(&self, dir: &RelPath) -> io::Result<Vec<Vec<u8>>>;
+
+    /// Extended attributes of a node, by name, sorted; never `trusted.overlay.*`.
+    fn xattrs(&self, path: &RelPath) -> io::Result<Vec<(String, Vec<u8>)>>;
+
+    /// Reads a small file whole; `None` when absent. More than `limit` bytes is an error.
+    fn read(&self, path: &RelPath, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        use io::Read as _;
+        let Some(file) = self.open(path)? else { return Ok(None) };
+        let mut out = Vec::new();
+        file.take(limit + 1).read_to_end(&mut out)?;
+        if out.len() as u64 > limit {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{path} is larger than {limit} bytes")));
+        }
+        Ok(Some(out))
+    }
+}
+
+impl<T: RootView + ?Sized> RootView for Arc<T> {
+    fn node(&self, path: &RelPath) -> io::Result<Option<Node>> {
+        (**self).node(path)
+    }
+    fn real_path(&self, path: &RelPath, follow_last: bool) -> io::Result<RelPath> {
+        (**self).real_path(path, follow_last)
+    }
+    fn open(&self, path: &RelPath) -> io::Result<Option<Box<dyn ReadSeek>>> {
+        (**self).open(path)
+    }
+    fn list(&self, dir: &RelPath) -> io::Result<Vec<Vec<u8>>> {
+        (**self).list(dir)
+    }
+    fn xattrs(&self, path: &RelPath) -> io::Result<Vec<(String, Vec<u8>)>> {
+        (**self).xattrs(path)
+    }
+}

@@ -1,0 +1,1 @@
+//! Sources, trust, transport, cache and catalogue. The only crate that uses the network.
