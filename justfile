@@ -1,0 +1,27 @@
+# The few things one does here. `just --list` shows them.
+
+# Format, lints as CI runs them
+check:
+    cargo fmt --all -- --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Everything that runs without real data and without root; more where both are there
+test:
+    cargo test --workspace
+
+# The same, where a skipped system test is a failure (needs root, XPKG_REAL_DATA and the tools .ci/setup installs)
+system:
+    XPKG_REQUIRE=all cargo test --workspace
+
+# Times and memory beside the native managers, written to docs/benchmarks.md
+bench:
+    cargo build --release
+    benches/compare
+
+# Feed every parser mutated real files for a while
+fuzz seconds="60":
+    PROPTEST_CASES=20000 cargo test --release -p xpkg-formats -- hostile
+
+# The book's API part
+docs:
+    cargo doc --workspace --no-deps --document-private-items
