@@ -1,2 +1,34 @@
-//! The `xpkg` binary.
-fn main() {}
+//! The `xpkg` binary: arguments, one file per command, progress, reports. The only terminal.
+//!
+//! Exit codes: 0 done, 1 it failed or was refused, 2 it was called wrongly.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the one crate that prints")]
+#![allow(missing_docs, reason = "arguments document themselves in --help; nothing here is public")]
+
+mod args;
+mod commands;
+mod error;
+mod report;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    // Maintainer scripts run in a copy of this program that has moved into the root: see install::helper.
+    if arguments.nth(1).is_some_and(|a| a == xpkg_pipeline::HELPER_ARGUMENT) {
+        return ExitCode::from(xpkg_pipeline::script_helper(arguments.collect()));
+    }
+    let cli = args::Cli::parse();
+    let terminal = std::sync::Arc::new(terminal::Terminal::new(&cli.global));
+    let outcome = commands::run(&cli, &terminal);
+    terminal.finish();
+    match outcome {
+        Ok(done) => done.exit_code(),
+        Err(error) => {
+            error::report(&error, cli.global.json);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

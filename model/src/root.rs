@@ -95,3 +95,71 @@ impl<T: RootView + ?Sized> RootView for Arc<T> {
         (**self).xattrs(path)
     }
 }
+
+/// Most links that one path may lead through, as Linux allows.
+pub const MAX_LINKS: usize = 40;
+
+/// Follows the links of a path inside a root that `kind_at` describes: absolute targets start at the root, `..` stops there.
+/// `kind_at` is asked for paths whose parents are no links. What does not exist stays as it is.
+pub fn follow(
+    path: &RelPath,
+    follow_last: bool,
+    kind_at: &mut dyn FnMut(&RelPath) -> io::Result<Option<NodeKind>>,
+) -> io::Result<RelPath> {
+    let mut todo: Vec<Vec<u8>> = path.components().rev().map(<[u8]>::to_vec).collect();
+    let mut done = RelPath::root();
+    let mut links = 0;
+    while let Some(component) = todo.pop() {
+        match component.as_slice() {
+            b"" | b"." => continue,
+            b".." => {
+                done = done.parent().unwrap_or_else(RelPath::root);
+                continue;
+            }
+            _ => {}
+        }
+        let next = done.join(&component).map_err(io::Error::other)?;
+        if todo.is_empty() && !follow_last {
+            return Ok(next);
+        }
+        match kind_at(&next)? {
+            Some(NodeKind::Symlink(target)) => {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(io::Error::other(format!("{path}: too many levels of symbolic links")));
+                }
+                if target.first() == Some(&b'/') {
+                    done = RelPath::root();
+                }
+                todo.extend(target.split(|b| *b == b'/').rev().map(<[u8]>::to_vec));
+            }
+            _ => done = next,
+        }
+    }
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_stay_inside_the_root() {
+        let mut kinds = |path: &RelPath| {
+            Ok(Some(match path.to_string().as_str() {
+                "/var" => NodeKind::Symlink(b"tmp".to_vec()),
+                "/abs" => NodeKind::Symlink(b"/usr/lib".to_vec()),
+                "/up" => NodeKind::Symlink(b"../../../etc".to_vec()),
+                "/loop" => NodeKind::Symlink(b"loop".to_vec()),
+                _ => NodeKind::Dir,
+            }))
+        };
+        let mut follow = |path: &'static str, last| follow(&RelPath::literal(path), last, &mut kinds);
+        assert_eq!(follow("/var/lib/x", false).unwrap().to_string(), "/tmp/lib/x");
+        assert_eq!(follow("/abs/libz.so", true).unwrap().to_string(), "/usr/lib/libz.so");
+        assert_eq!(follow("/up/passwd", true).unwrap().to_string(), "/etc/passwd");
+        assert_eq!(follow("/var", false).unwrap().to_string(), "/var");
+        assert_eq!(follow("/var", true).unwrap().to_string(), "/tmp");
+        assert!(follow("/loop/x", true).is_err());
+    }
+}

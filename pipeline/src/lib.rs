@@ -1,1 +1,36 @@
-//! The way of the data, written once. Never prints.
+//! The way of the data, written once: open a root, solve, fetch, check, learn and solve again, apply; or build an image in
+//! the same way. Never prints and never asks: the command line does.
+
+mod abi;
+mod change;
+mod check;
+mod configure;
+mod error;
+mod host;
+mod identify;
+pub mod image;
+mod libraries;
+mod offers;
+mod prepare;
+mod prospect;
+mod provider;
+mod query;
+mod session;
+mod sources;
+mod space;
+
+pub use change::{Apply, Applied};
+pub use error::Error;
+pub use prepare::{Depth, PackageVerdict, Prepared};
+pub use query::{CacheInfo, Found, Info, SourceOutcome, WhyAnswer};
+pub use session::{Options, Session};
+pub use sources::{AddedRelease, KeyLine, NewSource, SourceLine};
+pub use xpkg_resolver::{Request, Upgrade};
+
+/// First argument of the copy of this program that runs a maintainer script inside a root.
+pub const HELPER_ARGUMENT: &str = "__run-script";
+
+/// The main function of that copy; gives its exit code.
+pub fn script_helper(arguments: Vec<std::ffi::OsString>) -> u8 {
+    xpkg_install::helper::main(&arguments)
+}

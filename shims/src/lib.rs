@@ -1,1 +1,20 @@
 //! What lets a package of one world live on the other. Pure: takes text and facts, gives facts and actions.
+//!
+//! - [`rules`]: what a root gives to foreign packages, and which of them never go there (data in `rules/*.toml`)
+//! - [`probe`]: the questions that rules ask about a root
+//! - [`hints`]: which OpenWrt package probably has a soname, and the other way (data in `hints/*.toml`)
+//! - [`provider`]: the generated package that tells the native manager what the root gives
+//! - [`registration`]: how versions and choices are written into native databases
+//! - [`scripts`]: which foreign maintainer scripts can run here
+
+pub mod error;
+pub mod hints;
+pub mod probe;
+pub mod provider;
+pub mod registration;
+pub mod rules;
+pub mod scripts;
+
+pub use error::Error;
+pub use probe::{HostProbe, Libc, NativeSoname, RootProbe};
+pub use rules::{Rules, load_builtin};

@@ -1,0 +1,30 @@
+//! `xpkg check`: would it run here?
+
+use serde_json::json;
+use xpkg_model::verdict::Verdict;
+
+use super::{Context, Done};
+use crate::args::Check;
+use crate::error::Failure;
+use crate::{report, terminal};
+
+pub fn run(context: &Context<'_>, arguments: &Check) -> Result<Done, Failure> {
+    let mut session = context.session()?;
+    let verdicts = session.check(&arguments.targets)?;
+    context.terminal.finish();
+    let worst = report::worst(&verdicts);
+    if context.global.json {
+        let rows: Vec<_> = verdicts.iter().map(report::verdict_json).collect();
+        terminal::json("check", json!({ "verdict": worst, "checked": rows }));
+    } else {
+        for verdict in &verdicts {
+            // Over a whole root only what is not plainly well is worth a line.
+            if !arguments.targets.is_empty() || verdict.verdict != Verdict::Ok {
+                println!("{}: {}", verdict.subject, verdict.verdict.as_str());
+                report::findings_text(verdict);
+            }
+        }
+        println!("{} checked: {}", verdicts.len(), worst.as_str());
+    }
+    Ok(Done::well_if(worst.allows_install()))
+}

@@ -1,0 +1,109 @@
+//! `xpkg source` and `xpkg key`.
+
+use serde_json::json;
+use xpkg_model::Ecosystem;
+use xpkg_pipeline::{NewSource, Session};
+
+use super::{Context, Done};
+use crate::args::{Key, Source, Trust, World};
+use crate::error::Failure;
+use crate::terminal;
+
+pub fn run(context: &Context<'_>, command: &Source) -> Result<Done, Failure> {
+    let mut session = context.session()?;
+    match command {
+        Source::List => return list(context, &session),
+        Source::Add { name, urls, ecosystem, keys, trust, priority } => {
+            if urls.is_empty() {
+                return add_release(context, &mut session, name);
+            }
+            let Some(ecosystem) = ecosystem else {
+                return Err(Failure::usage("say which world it is: --ecosystem alpine or --ecosystem openwrt"));
+            };
+            let new = NewSource {
+                name: name.clone(),
+                urls: urls.clone(),
+                ecosystem: world(*ecosystem),
+                keys: keys.clone(),
+                unsigned: matches!(trust, Some(Trust::None)),
+                priority: priority.unwrap_or(0),
+            };
+            session.source_add(&new)?;
+        }
+        Source::Remove { name } => session.source_remove(name)?,
+        Source::Enable { name } => session.source_enable(name, true)?,
+        Source::Disable { name } => session.source_enable(name, false)?,
+        Source::Set { name, settings } => {
+            for setting in settings {
+                let Some((key, value)) = setting.split_once('=') else {
+                    return Err(Failure::usage(format!("`{setting}` is no `key=value`")));
+                };
+                session.source_set(name, key, value)?;
+            }
+        }
+    }
+    if context.global.json { list(context, &session) } else { Ok(Done::Well) }
+}
+
+fn world(world: World) -> Ecosystem {
+    match world {
+        World::Alpine => Ecosystem::Alpine,
+        World::Openwrt => Ecosystem::Openwrt,
+    }
+}
+
+/// Adds a known release, and shows whose signatures will be trusted from now on.
+pub fn add_release(context: &Context<'_>, session: &mut Session, release: &str) -> Result<Done, Failure> {
+    let added = session.source_add_release(release)?;
+    if context.global.json {
+        let keys: Vec<_> = added.keys.iter().map(|(name, fingerprint)| json!({ "name": name, "sha256": fingerprint })).collect();
+        terminal::json("source", json!({ "release": release, "sources": added.sources, "keys": keys }));
+        return Ok(Done::Well);
+    }
+    for source in &added.sources {
+        context.terminal.say(&format!("added source {source}"));
+    }
+    for (name, fingerprint) in &added.keys {
+        context.terminal.say(&format!("trusted key {name}\n  SHA-256 {fingerprint}"));
+    }
+    Ok(Done::Well)
+}
+
+fn list(context: &Context<'_>, session: &Session) -> Result<Done, Failure> {
+    let sources = session.source_list()?;
+    if context.global.json {
+        terminal::json("sources", json!({ "sources": sources }));
+    } else {
+        let rows: Vec<Vec<String>> = sources
+            .iter()
+            .map(|s| {
+                let state = match (s.enabled, s.packages) {
+                    (false, _) => "disabled".to_owned(),
+                    (true, Some(packages)) => format!("{packages} packages"),
+                    (true, None) => "not updated yet".to_owned(),
+                };
+                vec![s.name.clone(), s.ecosystem.to_string(), state, s.trust.clone(), s.url.clone(), s.origin.clone()]
+            })
+            .collect();
+        terminal::table(&rows);
+    }
+    Ok(Done::Well)
+}
+
+pub fn keys(context: &Context<'_>, command: &Key) -> Result<Done, Failure> {
+    let mut session = context.session()?;
+    match command {
+        Key::List => {}
+        Key::Add { source, file } => session.key_add(source, file)?,
+        Key::Remove { source, key } => session.key_remove(source, key)?,
+    }
+    let keys = session.key_list()?;
+    if context.global.json {
+        terminal::json("keys", json!({ "keys": keys }));
+    } else if matches!(command, Key::List) {
+        let rows: Vec<Vec<String>> =
+            keys.iter().map(|k| vec![k.source.clone(), k.name.clone(), k.kind.clone(), k.fingerprint.clone()]).collect();
+        terminal::table(&rows);
+    }
+    Ok(Done::Well)
+}

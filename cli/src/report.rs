@@ -1,0 +1,189 @@
+//! How plans, packages and verdicts look: as text for people and as JSON under a version.
+
+use serde_json::{Value, json};
+use xpkg_model::plan::Reason;
+use xpkg_model::verdict::Verdict;
+use xpkg_model::{Action, Package, Step};
+use xpkg_pipeline::{PackageVerdict, Prepared};
+
+use crate::terminal::{bytes, signed_bytes, table};
+
+/// The plan before the question: steps, sources, verdicts, what the host gives, sizes.
+pub fn plan_text(prepared: &Prepared) {
+    let plan = prepared.plan();
+    let rows: Vec<Vec<String>> = plan.steps.iter().map(|step| row(prepared, step)).collect();
+    table(&rows);
+    let uses = host_uses(prepared);
+    if !uses.is_empty() {
+        println!("\nTaken from this root instead of being installed:");
+        table(&uses);
+    }
+    for verdict in prepared.verdicts() {
+        findings_text(verdict);
+    }
+    for note in plan.notes.iter().chain(prepared.notes()) {
+        println!("note: {note}");
+    }
+    println!("\n{} download, {} on disk", bytes(prepared.download_size()), signed_bytes(prepared.disk_change()));
+}
+
+fn row(prepared: &Prepared, step: &Step) -> Vec<String> {
+    let package = &step.package;
+    let version = match (&step.old, step.action) {
+        (Some(old), Action::Replace) => format!("{} -> {}", old.version, package.version),
+        _ => package.version.clone(),
+    };
+    let (source, verdict) = if step.action == Action::Remove {
+        (String::new(), String::new())
+    } else {
+        let verdict = prepared.verdict(&package.key());
+        (prepared.source_name(package).to_owned(), verdict.as_str().to_owned())
+    };
+    vec![
+        word(step.action).to_owned(),
+        format!("{}:{}", package.ecosystem, package.name),
+        version,
+        source,
+        verdict,
+        reason(&step.reason),
+    ]
+}
+
+/// The word of the schema.
+pub fn word(action: Action) -> &'static str {
+    match action {
+        Action::Install => "install",
+        Action::Replace => "replace",
+        Action::Remove => "remove",
+    }
+}
+
+fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::Requested => String::new(),
+        Reason::Needed { by, requirement } => format!("{by} needs {requirement}"),
+        Reason::InstallIf => "its install_if is met".to_owned(),
+        Reason::Upgrade => "newer version".to_owned(),
+        Reason::Orphan => "no longer needed".to_owned(),
+        Reason::Displaced { why } => why.clone(),
+    }
+}
+
+/// One line per requirement and giver; several consumers share it.
+fn host_uses(prepared: &Prepared) -> Vec<Vec<String>> {
+    let mut rows: Vec<(String, String, Vec<String>)> = Vec::new();
+    for used in &prepared.plan().host_uses {
+        match rows.iter_mut().find(|(requirement, by, _)| *requirement == used.requirement && *by == used.by) {
+            Some((_, _, consumers)) => consumers.push(used.consumer.clone()),
+            None => rows.push((used.requirement.clone(), used.by.clone(), vec![used.consumer.clone()])),
+        }
+    }
+    rows.into_iter()
+        .map(|(requirement, by, consumers)| vec![format!("  {requirement}"), by, format!("for {}", consumers.join(", "))])
+        .collect()
+}
+
+/// Findings of one package or file, one line each.
+pub fn findings_text(verdict: &PackageVerdict) {
+    for finding in &verdict.findings {
+        println!("{}: {}: {} ({})", verdict.subject, finding.file, finding.detail, finding.code);
+    }
+}
+
+/// The plan under its schema.
+pub fn plan_json(prepared: &Prepared, done: bool) -> Value {
+    let plan = prepared.plan();
+    let steps: Vec<Value> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            let package = &step.package;
+            let incoming = step.action != Action::Remove;
+            json!({
+                "action": word(step.action),
+                "ecosystem": package.ecosystem,
+                "name": package.name,
+                "version": package.version,
+                "old_version": step.old.as_ref().map(|old| &old.version),
+                "arch": package.arch,
+                "identity": package.identity,
+                "explicit": step.explicit,
+                "reason": step.reason,
+                "source": incoming.then(|| prepared.source_name(package)),
+                "size": incoming.then_some(package.size),
+                "installed_size": package.installed_size,
+                "verdict": incoming.then(|| prepared.verdict(&package.key())),
+            })
+        })
+        .collect();
+    let verdicts: Vec<Value> = prepared.verdicts().iter().map(verdict_json).collect();
+    json!({
+        "steps": steps,
+        "host_uses": plan.host_uses,
+        "verdicts": verdicts,
+        "notes": plan.notes.iter().chain(prepared.notes()).collect::<Vec<_>>(),
+        "download_size": prepared.download_size(),
+        "disk_change": prepared.disk_change(),
+        "done": done,
+    })
+}
+
+/// One verdict with its evidence.
+pub fn verdict_json(verdict: &PackageVerdict) -> Value {
+    json!({ "subject": verdict.subject, "verdict": verdict.verdict, "findings": verdict.findings })
+}
+
+/// A package's public facts.
+pub fn package_json(package: &Package) -> Value {
+    let list = |items: Vec<String>| items;
+    json!({
+        "ecosystem": package.ecosystem,
+        "name": package.name,
+        "version": package.version,
+        "arch": package.arch,
+        "identity": package.identity,
+        "description": package.description,
+        "url": package.url,
+        "license": package.license,
+        "origin": package.origin,
+        "maintainer": package.maintainer,
+        "build_time": package.build_time,
+        "size": package.size,
+        "installed_size": package.installed_size,
+        "depends": list(package.depends.iter().map(ToString::to_string).collect()),
+        "provides": list(package.provides.iter().map(ToString::to_string).collect()),
+        "install_if": list(package.install_if.iter().map(ToString::to_string).collect()),
+    })
+}
+
+/// `info` for people.
+pub fn package_text(package: &Package, source: Option<&str>, status: &str) {
+    println!("{}:{} {}", package.ecosystem, package.name, package.version);
+    let line = |label: &str, text: &str| {
+        if !text.is_empty() {
+            println!("  {label:<13} {text}");
+        }
+    };
+    let joined = |items: Vec<String>| items.join(" ");
+    line("status", status);
+    line("source", source.unwrap_or_default());
+    line("description", &package.description);
+    line("home", &package.url);
+    line("license", &package.license);
+    line("origin", &package.origin);
+    line("maintainer", &package.maintainer);
+    line("architecture", &package.arch);
+    if package.size > 0 {
+        line("download", &bytes(package.size));
+    }
+    line("on disk", &bytes(package.installed_size));
+    line("depends", &joined(package.depends.iter().map(ToString::to_string).collect()));
+    line("provides", &joined(package.provides.iter().map(ToString::to_string).collect()));
+    line("install if", &joined(package.install_if.iter().map(ToString::to_string).collect()));
+    line("identity", &package.identity.map(|i| i.to_string()).unwrap_or_default());
+}
+
+/// The word people read for a verdict that covers everything.
+pub fn worst(verdicts: &[PackageVerdict]) -> Verdict {
+    verdicts.iter().map(|v| v.verdict).max().unwrap_or(Verdict::Ok)
+}

@@ -1,0 +1,76 @@
+//! apk v2 packages: gzip members of tar, one after the other: signatures, control, payload.
+//!
+//! Identity is the SHA-1 of the compressed control member; that member declares the SHA-256 of the compressed payload;
+//! signatures are over the compressed control member. Obsolete packages without a payload digest are refused.
+
+mod builder;
+pub(crate) mod fields;
+mod payload;
+mod pkginfo;
+mod sealed;
+pub(crate) mod signature;
+
+use std::io::{Read, Seek};
+
+use xpkg_model::Identity;
+
+use crate::Error;
+use crate::archive::member::Metered;
+use crate::archive::tar;
+use crate::keys::{Hash, Keyring, Verified};
+use crate::package::paths::Paths;
+use crate::package::{Envelope as _, EntrySink, Meta};
+
+pub use builder::{Builder, Written};
+pub use sealed::Sealed;
+
+/// An open package: metadata read, payload not yet.
+pub struct Reader<R> {
+    sealed: Sealed<R>,
+    meta: Meta,
+}
+
+impl<R: Read + Seek> Reader<R> {
+    /// What the package says about itself.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// SHA-1 of the compressed control member.
+    pub fn identity(&self) -> Identity {
+        self.sealed.identity()
+    }
+
+    /// Checks the package's own signatures.
+    pub fn verify_signature(&mut self, keys: &Keyring) -> Result<Verified, Error> {
+        self.sealed.verify_signature(keys)
+    }
+
+    /// Streams every entry and checks every digest that the package declares.
+    pub fn read_payload(&mut self, sink: &mut EntrySink<'_>) -> Result<(), Error> {
+        let datahash = self.meta.datahash;
+        let (file, what, limits, start) = self.sealed.data();
+        let mut member = Metered::at(file, start, what)?;
+        let Some(expected) = datahash else {
+            // `Sealed::open` made sure that nothing follows.
+            return Ok(());
+        };
+        if member.at_end(what)? {
+            return Err(Error::malformed(what, "its payload is missing"));
+        }
+        member.start(&[Hash::Sha256]);
+        let mut paths = Paths::new();
+        tar::each(member.inflate(limits.max_unpacked, what, "the unpacked payload"), what, limits, &mut |item, content| {
+            payload::hand_out(item, content, what, &mut paths, sink)
+        })?;
+        // apk-tools, src/extract_v2.c: a member after the payload is a format error.
+        if !member.at_end(what)? {
+            return Err(Error::malformed(what, "something follows its payload"));
+        }
+        let found = member.finish();
+        if found.get(Hash::Sha256) != expected {
+            return Err(Error::digest(what, "the payload", &expected, found.get(Hash::Sha256)));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! `check`: the verdict on what is on a root, or on a package that is not there yet.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use xpkg_model::elf::Kind;
+use xpkg_model::root::{NodeKind, RootView};
+use xpkg_model::{RelPath, Spec};
+use xpkg_resolver::Request;
+use xpkg_resolver::abi::{Checker, Subject};
+
+use crate::error::Error;
+use crate::prepare::{Depth, PackageVerdict, grade};
+use crate::prospect::Prospect;
+use crate::session::Session;
+use crate::space::{Space, loader};
+
+/// Directories that hold programs and libraries.
+const DIRS: [&str; 11] = [
+    "bin", "sbin", "lib", "usr/bin", "usr/sbin", "usr/lib", "usr/libexec", "usr/local/bin", "usr/local/sbin", "usr/local/lib",
+    "opt",
+];
+/// Most files looked at; a full desktop has fewer.
+const MAX_FILES: usize = 200_000;
+/// How deep below those directories.
+const MAX_DEPTH: usize = 12;
+
+impl Session {
+    /// Checks packages (installed or offered), paths, or with no target the whole root.
+    pub fn check(&mut self, targets: &[String]) -> Result<Vec<PackageVerdict>, Error> {
+        let mut verdicts = Vec::new();
+        let mut paths = Vec::new();
+        for target in targets {
+            if target.starts_with('/') {
+                let path = RelPath::from_absolute(target).map_err(|e| Error::NotPossible(e.to_string()))?;
+                paths.push(self.root.real_path(&path, true).map_err(Error::io(format!("reading {target}")))?);
+                continue;
+            }
+            let spec: Spec = target.parse().map_err(|e: xpkg_model::dependency::DependencyError| Error::NotPossible(e.to_string()))?;
+            match self.files(&spec) {
+                Ok(files) => paths.extend(files),
+                Err(Error::NotInstalled(_)) => {
+                    let request = Request { install: vec![spec], ..Request::default() };
+                    verdicts.extend(self.prepare(&request, Depth::Fetch)?.verdicts().iter().cloned());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if targets.is_empty() {
+            paths = elf_paths(&self.root)?;
+        }
+        verdicts.extend(self.check_paths(&paths)?);
+        Ok(verdicts)
+    }
+
+    fn check_paths(&self, paths: &[RelPath]) -> Result<Vec<PackageVerdict>, Error> {
+        let libraries = crate::libraries::scan(&self.root)?;
+        let prospect = Prospect::new(&self.root);
+        let (keys, owners) = (BTreeMap::new(), BTreeMap::new());
+        let space = Space {
+            prospect: &prospect,
+            search: crate::libraries::search_path(&self.root)?,
+            loader: loader(&self.root, &self.system, &libraries, self.relr_probe())?,
+            keys: &keys,
+            owners: &owners,
+        };
+        let checker = Checker::new(&space);
+        let mut verdicts = Vec::new();
+        let mut loaded = std::collections::BTreeSet::new();
+        let mut libraries = Vec::new();
+        for path in paths {
+            let Some(facts) = crate::libraries::facts(&self.root, path)? else { continue };
+            if facts.kind == Kind::Other || !facts.is_dynamic() {
+                continue;
+            }
+            let mode = self.root.node(path).map_err(Error::io(format!("reading {path}")))?.map(|n| n.mode);
+            let subject = Subject { mode, ..Subject::new(path.to_string(), Arc::clone(&facts)) };
+            if facts.kind == Kind::Program {
+                let report = checker.check(&subject);
+                loaded.extend(report.objects);
+                verdicts.push(grade(report.findings, path.to_string(), None));
+            } else {
+                libraries.push(subject);
+            }
+        }
+        for subject in libraries {
+            // What a program loads was judged in that program.
+            if !loaded.contains(&subject.path) || paths.len() == 1 {
+                let report = checker.check(&subject);
+                verdicts.push(grade(report.findings, subject.path, None));
+            }
+        }
+        Ok(verdicts)
+    }
+}
+
+/// Regular files in the directories that hold programs and libraries. Links are not followed.
+pub(crate) fn elf_paths(root: &dyn RootView) -> Result<Vec<RelPath>, Error> {
+    let mut found = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut todo: Vec<(RelPath, usize)> = Vec::new();
+    for dir in DIRS {
+        let dir = RelPath::literal(dir);
+        todo.push((root.real_path(&dir, true).map_err(Error::io(format!("reading {dir}")))?, 0));
+    }
+    while let Some((dir, depth)) = todo.pop() {
+        if !seen.insert(dir.clone()) || depth > MAX_DEPTH || dir.as_bytes() == b"lib/modules" {
+            continue; // kernel modules are no matter of the loader
+        }
+        for name in root.list(&dir).map_err(Error::io(format!("listing {dir}")))? {
+            let Ok(path) = dir.join(&name) else { continue };
+            match root.node(&path).map_err(Error::io(format!("reading {path}")))?.map(|n| n.kind) {
+                Some(NodeKind::Dir) => todo.push((path, depth + 1)),
+                Some(NodeKind::File) if found.len() < MAX_FILES => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,69 @@
+//! What this root gives to foreign packages: the rules applied to its files, and its own libraries.
+
+use std::collections::BTreeMap;
+
+use xpkg_model::RelPath;
+use xpkg_model::host::{Host, HostProvide};
+use xpkg_model::installed::Installed;
+use xpkg_model::root::RootView;
+use xpkg_shims::{NativeSoname, RootProbe, Rules};
+
+use crate::error::Error;
+use crate::libraries::Library;
+use crate::prepare::Ground;
+
+/// Rule files that a person may add.
+const OWN_RULES: &str = "etc/xpkg/rules.d";
+/// Largest rule file.
+const MAX_RULES: u64 = 1 << 20;
+
+/// The built-in rules and those of the root.
+pub fn rules(root: &dyn RootView) -> Result<Rules, Error> {
+    let mut rules = xpkg_shims::load_builtin()?;
+    let dir = RelPath::literal(OWN_RULES);
+    for name in root.list(&dir).map_err(Error::io(format!("listing {dir}")))? {
+        if !name.ends_with(b".toml") {
+            continue;
+        }
+        let Ok(path) = dir.join(&name) else { continue };
+        if let Some(bytes) = root.read(&path, MAX_RULES).map_err(Error::io(format!("reading {path}")))? {
+            rules.merge(Rules::parse(&path.to_string(), &String::from_utf8_lossy(&bytes))?);
+        }
+    }
+    Ok(rules)
+}
+
+/// The host as the resolver sees it.
+pub fn host(rules: &Rules, ground: &Ground<'_>, installed: &Installed, libraries: &[Library]) -> Host {
+    let native = ground.system.native;
+    let packages = installed
+        .packages
+        .iter()
+        .filter(|p| p.package.ecosystem == native && !p.foreign)
+        .map(|p| (p.package.name.clone(), p.package.version.clone()));
+    let owners: BTreeMap<String, String> =
+        libraries.iter().filter_map(|l| Some((l.file.to_string(), l.owner.clone()?))).collect();
+    let sonames = libraries
+        .iter()
+        .filter_map(|l| Some(NativeSoname { soname: l.soname.clone(), package: l.owner.clone()? }))
+        .collect();
+    let words = ground.arches.iter().filter(|(e, _)| *e == native).map(|(_, word)| word.clone()).collect();
+    let probe = RootProbe::new(ground.root, packages, words)
+        .with_sonames(sonames)
+        .with_owner(Box::new(move |path| owners.get(path).cloned()));
+    let mut host = rules.host(native, &probe);
+    for (ecosystem, word) in ground.arches {
+        if !host.arches.contains(&(*ecosystem, word.clone())) {
+            host.arches.push((*ecosystem, word.clone()));
+        }
+    }
+    // Libraries that no package owns, put there by hand or by a vendor.
+    for library in libraries.iter().filter(|l| l.owner.is_none()) {
+        let provide = library.provide();
+        if !host.provides.iter().any(|p| p.provide.name == provide.name) {
+            let by = format!("{}, which no package owns", library.file);
+            host.provides.push(HostProvide { ecosystem: None, provide, by, native: None });
+        }
+    }
+    host
+}

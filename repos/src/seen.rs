@@ -1,0 +1,103 @@
+//! The memory of the newest index accepted from each source, so that nobody can bring back an old one with a good signature.
+//!
+//! What "older" means. Neither index format carries a date, so two signed statements are compared:
+//! 1. the description, where both indexes have one as `git describe` writes it (Alpine: `v3.19.1-643-gec825d20535`): a lower
+//!    release or a lower count is older, a higher one is newer and settles it;
+//! 2. else the newest build time among the packages: a lower one is older. An index from which only the newest package was
+//!    withdrawn looks exactly like the one before that package came: it is refused too, and a person may allow it.
+//!
+//! An index that says neither (no description, no build times) cannot be judged and is accepted. Dates of servers and of
+//! this machine play no part: the first are not signed, the second may be wrong.
+
+use std::fs;
+use std::io;
+
+use crate::cache::{Cache, write_atomic};
+use crate::error::{Error, Result};
+use crate::source::Source;
+
+/// What an index says of its age.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Age {
+    /// Newest build time of its packages; 0 when none says one.
+    pub newest: u64,
+    /// Its description.
+    pub description: String,
+}
+
+impl Age {
+    /// Whether this is older than what was seen.
+    pub fn is_older_than(&self, seen: &Self) -> bool {
+        if let (Some((base, found)), Some((seen_base, was))) = (describe(&self.description), describe(&seen.description)) {
+            // Another line of releases (`latest-stable` moved on, or back) compares by release first.
+            match base.cmp(&seen_base).then(found.cmp(&was)) {
+                std::cmp::Ordering::Less => return true,
+                std::cmp::Ordering::Greater => return false,
+                std::cmp::Ordering::Equal => {}
+            }
+        }
+        self.newest != 0 && self.newest < seen.newest
+    }
+
+    /// For messages.
+    pub fn shown(&self) -> String {
+        match self.description.as_str() {
+            "" => format!("newest package built at {}", self.newest),
+            description => format!("{description}, newest package built at {}", self.newest),
+        }
+    }
+}
+
+/// `v3.19.1-643-gec825d20535` as ([3, 19, 1], 643); a tag by itself counts 0.
+fn describe(text: &str) -> Option<(Vec<u64>, u64)> {
+    let text = text.trim().strip_prefix('v')?;
+    let (tag, count) = match text.rsplit_once("-g") {
+        Some((rest, hash)) if hash.len() >= 7 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            let (tag, count) = rest.rsplit_once('-')?;
+            (tag, count.parse().ok()?)
+        }
+        _ => (text, 0),
+    };
+    let numbers = tag.split('.').map(|n| n.parse().ok()).collect::<Option<Vec<u64>>>()?;
+    (2..=4).contains(&numbers.len()).then_some((numbers, count))
+}
+
+/// The newest seen of a source.
+pub(crate) fn recall(cache: &Cache, source: &Source) -> Result<Option<Age>> {
+    let path = cache.seen_path(source);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io("read", &path, e)),
+    };
+    let (newest, description) = text.split_once('\n').unwrap_or((&text, ""));
+    Ok(newest.parse().ok().map(|newest| Age { newest, description: description.trim_end().to_owned() }))
+}
+
+/// Remembers an accepted index.
+pub(crate) fn remember(cache: &Cache, source: &Source, age: &Age) -> Result<()> {
+    let description = age.description.replace('\n', " ");
+    write_atomic(&cache.seen_path(source), format!("{}\n{description}\n", age.newest).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn age(newest: u64, description: &str) -> Age {
+        Age { newest, description: description.into() }
+    }
+
+    #[test]
+    fn older_is_told_from_newer() {
+        let seen = age(100, "v3.19.1-643-gec825d20535");
+        assert!(age(100, "v3.19.1-642-g9e5b575ce97").is_older_than(&seen));
+        assert!(age(200, "v3.18.9-999-g9e5b575ce97").is_older_than(&seen));
+        assert!(!age(90, "v3.19.1-644-g9e5b575ce97").is_older_than(&seen), "its newest package was withdrawn");
+        assert!(!age(90, "v3.19.2").is_older_than(&seen));
+        assert!(age(90, "v3.19.1-643-gec825d20535").is_older_than(&seen));
+        assert!(age(90, "").is_older_than(&seen));
+        assert!(!age(100, "").is_older_than(&seen));
+        assert!(!age(0, "").is_older_than(&seen), "nothing to judge by");
+    }
+}

@@ -1,0 +1,198 @@
+//! Brings the catalogues up to date: fetches each index, proves who signed it before anything in it is read, and refuses one that
+//! is older than one seen before. What fails leaves the old catalogue as it was.
+
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use xpkg_formats::Limits;
+use xpkg_formats::apk::index;
+use xpkg_formats::keys::Keyring;
+use xpkg_model::root::RootView;
+use xpkg_model::{Event, Observer};
+
+use crate::cache::Cache;
+use crate::catalogue::{self, Builder, Meta};
+use crate::error::{Error, Result};
+use crate::keys::keyring_for;
+use crate::seen::{self, Age};
+use crate::source::{IndexUrl, Source, Trust};
+use crate::transport::{Get, Got, Transport, Validators, shown};
+
+/// Largest index file fetched; Alpine's largest has 2 MiB.
+const MAX_INDEX: u64 = 64 << 20;
+
+/// How to update.
+#[derive(Clone, Debug)]
+pub struct UpdateOptions {
+    /// Accept an index older than one seen before, and forget the newer one.
+    pub allow_older: bool,
+    /// Fetch and read again what has not changed.
+    pub force: bool,
+    /// Indexes fetched at once. They are read one after the other, which bounds memory.
+    pub parallel: usize,
+}
+
+impl Default for UpdateOptions {
+    fn default() -> Self {
+        Self { allow_older: false, force: false, parallel: 4 }
+    }
+}
+
+/// What became of one source.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Which source.
+    pub source: Source,
+    /// What happened.
+    pub result: Result<Updated>,
+}
+
+/// An index that is now in the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Updated {
+    /// Packages in it.
+    pub packages: u32,
+    /// Packages left out because the index says something about them that is not understood.
+    pub skipped: u64,
+    /// Whether it differs from the one that was here.
+    pub changed: bool,
+    /// The key that signed it; `None` for a source with `trust = "none"`.
+    pub signed_by: Option<String>,
+}
+
+/// Updates every enabled source, several at once. Answers in the order of the sources.
+pub fn update(
+    sources: &[Source],
+    root: &dyn RootView,
+    cache: &Cache,
+    transport: &Transport,
+    options: &UpdateOptions,
+    observer: &dyn Observer,
+) -> Vec<Outcome> {
+    let enabled: Vec<&Source> = sources.iter().filter(|s| s.enabled).collect();
+    observer.event(Event::Stage { name: "updating", items: Some(enabled.len() as u64) });
+    // The root is read by this thread only.
+    let jobs: Vec<_> = enabled.into_iter().map(|source| (source, keyring_for(root, source))).collect();
+    let (next, reading, results) = (AtomicUsize::new(0), Mutex::new(()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..options.parallel.clamp(1, 16).min(jobs.len()) {
+            scope.spawn(|| {
+                while let Some((i, (source, keys))) = take(&jobs, &next) {
+                    let result = match keys {
+                        Ok(keys) => Job { source, keys, cache, transport, options, reading: &reading, observer }.run(),
+                        Err(error) => Err(Error::BadSource { file: source.origin.to_string(), reason: error.to_string() }),
+                    };
+                    observer.event(Event::Item { name: source.name.clone() });
+                    if let Ok(mut results) = results.lock() {
+                        results.push((i, result));
+                    }
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    results.sort_by_key(|(i, _)| *i);
+    let outcome = |(i, result): (usize, _)| Some(Outcome { source: jobs.get(i)?.0.clone(), result });
+    results.into_iter().filter_map(outcome).collect()
+}
+
+/// The next item, and which one it is.
+pub(crate) fn take<'a, T>(jobs: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
+    let i = next.fetch_add(1, Ordering::Relaxed);
+    jobs.get(i).map(|job| (i, job))
+}
+
+struct Job<'a> {
+    source: &'a Source,
+    keys: &'a Keyring,
+    cache: &'a Cache,
+    transport: &'a Transport,
+    options: &'a UpdateOptions,
+    reading: &'a Mutex<()>,
+    observer: &'a dyn Observer,
+}
+
+impl Job<'_> {
+    fn run(&self) -> Result<Updated> {
+        let known = catalogue::meta_of(self.cache, self.source).filter(|meta| !self.options.force && self.still_trusted(meta));
+        let mut places = self.source.index_urls();
+        // Where it was found last time comes first.
+        places.sort_by_key(|place| known.as_ref().is_none_or(|k| k.index_url != place.url));
+        let mut missing = None;
+        for place in places {
+            match self.try_place(&place, known.as_ref().filter(|k| k.index_url == place.url)) {
+                Err(error @ Error::NotFound { .. }) => missing = missing.or(Some(error)),
+                other => return other,
+            }
+        }
+        Err(missing.unwrap_or_else(|| Error::NotFound { url: shown(&self.source.url) }))
+    }
+
+    /// A catalogue counts as known only while the key that signed its index is still a key of the source.
+    fn still_trusted(&self, meta: &Meta) -> bool {
+        self.source.trust == Trust::None
+            || meta.fingerprint.as_ref().is_some_and(|f| self.keys.iter().any(|k| k.fingerprint() == *f))
+    }
+
+    fn try_place(&self, place: &IndexUrl, known: Option<&Meta>) -> Result<Updated> {
+        let mut file = self.cache.anonymous()?;
+        let mut get = Get::new(&place.url, &self.source.name, MAX_INDEX);
+        get.known = known.map(|meta| &meta.validators).filter(|v| !v.is_empty());
+        match (self.transport.get(&get, &mut file, self.observer)?, known) {
+            (Got::NotModified, Some(meta)) => Ok(Updated {
+                packages: meta.packages,
+                skipped: 0,
+                changed: false,
+                signed_by: meta.signed_by.clone(),
+            }),
+            (Got::Whole { validators, .. }, _) => self.read(file, place, validators),
+            (Got::NotModified, None) => {
+                Err(Error::Network { url: shown(&place.url), reason: "not modified, but nothing was known".into() })
+            }
+        }
+    }
+
+    fn read(&self, mut file: File, place: &IndexUrl, validators: Validators) -> Result<Updated> {
+        let _one_at_a_time = self.reading.lock();
+        let url = shown(&place.url);
+        file.seek(SeekFrom::Start(0)).map_err(|e| Error::io("read", self.cache.dir(), e))?;
+        let mut index = index::open(file, &url, &Limits::default()).map_err(|e| Error::format(&url, e))?;
+        let signer = match self.source.trust {
+            Trust::Signed => Some(index.verify(self.keys).map_err(|e| Error::format(&url, e))?),
+            Trust::None => None,
+        };
+        let mut builder = Builder::create(&self.cache.catalogue_path(self.source))?;
+        let info = index.read(self.source.ecosystem, &mut |package| Ok(builder.push(package)?));
+        let info = info.map_err(|e| Error::format(&url, e))?;
+        for reason in &info.reasons {
+            self.observer.event(Event::Detail(format!("{url}: left out: {reason}")));
+        }
+        let age = Age { newest: builder.newest(), description: info.description.clone() };
+        let last = seen::recall(self.cache, self.source)?;
+        if let Some(last) = last.as_ref().filter(|last| !self.options.allow_older && age.is_older_than(last)) {
+            return Err(Error::OlderThanSeen { url, found: age.shown(), seen: last.shown() });
+        }
+        let updated = Updated {
+            packages: builder.packages(),
+            skipped: info.skipped,
+            changed: true,
+            signed_by: signer.as_ref().map(|s| s.key.clone()),
+        };
+        builder.finish(Meta {
+            index_url: place.url.clone(),
+            repository: place.repository.clone(),
+            spec: info.pkgname_spec,
+            validators,
+            fingerprint: signer.as_ref().map(|s| s.fingerprint.clone()),
+            signed_by: signer.map(|s| s.key),
+            description: info.description,
+            ..Meta::default()
+        })?;
+        if last.as_ref() != Some(&age) {
+            seen::remember(self.cache, self.source, &age)?;
+        }
+        Ok(updated)
+    }
+}

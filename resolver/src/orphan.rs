@@ -1,0 +1,98 @@
+//! Automatic packages that nothing needs any more, and dependants of what goes. Looks at installed packages only.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use xpkg_model::Ecosystem;
+use xpkg_model::installed::Installed;
+
+use crate::needs::Need;
+use crate::solution::titled;
+use crate::targets::Targets;
+use crate::universe::{MemberIx, Universe};
+use crate::{Problem, Request, trigger};
+
+pub(crate) type Scoped = (Ecosystem, String);
+
+/// A universe of exactly these packages.
+fn universe_of<'a>(problem: &Problem<'a>, installed: &'a Installed, request: &'a Request) -> Universe<'a> {
+    Universe::new(Problem { installed, request, ..*problem }, Targets::default(), true)
+}
+
+/// Names reachable from the roots: through every package that meets a requirement, and through `install_if`.
+fn reach(universe: &mut Universe<'_>, is_root: &dyn Fn(MemberIx) -> bool) -> HashSet<MemberIx> {
+    let all = universe.installed();
+    let mut reached: HashSet<MemberIx> = HashSet::new();
+    let mut work: Vec<MemberIx> = all.iter().copied().filter(|m| is_root(*m)).collect();
+    loop {
+        while let Some(member) = work.pop() {
+            if reached.insert(member) {
+                let deps = universe.deps(member);
+                for need in &deps.needs {
+                    work.extend(universe.need(*need).members());
+                }
+            }
+        }
+        let packages: Vec<_> = all.iter().filter(|m| reached.contains(m)).map(|m| universe.package(*m).clone()).collect();
+        let fires = |m: &MemberIx| {
+            !reached.contains(m) && trigger::holds(universe.package(*m), packages.iter().map(|p| &**p))
+        };
+        work = all.iter().copied().filter(fires).collect();
+        if work.is_empty() {
+            return reached;
+        }
+    }
+}
+
+/// Automatic packages of `after` that something needed `before` and nothing needs now. With `all`, every automatic package that
+/// nothing needs now. `after` says of each package whether it is explicit.
+pub(crate) fn find(problem: &Problem<'_>, after: &Installed, all: bool) -> BTreeSet<Scoped> {
+    let request = Request::default();
+    let before = problem.installed;
+    let explicit = |i: &Installed, ix: usize| i.packages.get(ix).is_some_and(|p| p.explicit || p.held);
+    let mut earlier = universe_of(problem, before, &request);
+    let needed = reach(&mut earlier, &|m| explicit(before, m as usize));
+    let idle: BTreeSet<Scoped> = earlier.installed().into_iter().filter(|m| !needed.contains(m)).map(|m| key(&earlier, m)).collect();
+    let mut later = universe_of(problem, after, &request);
+    let names: Vec<Scoped> = later.installed().into_iter().map(|m| key(&later, m)).collect();
+    let kept = reach(&mut later, &|m| {
+        let was_idle = names.get(m as usize).is_some_and(|n| idle.contains(n));
+        explicit(after, m as usize) || (was_idle && !all)
+    });
+    later.installed().into_iter().filter(|m| !kept.contains(m)).map(|m| key(&later, m)).collect()
+}
+
+fn key(universe: &Universe<'_>, ix: MemberIx) -> Scoped {
+    let package = universe.package(ix);
+    (package.ecosystem, package.name.clone())
+}
+
+/// What has to go when the given names go, with the reason in words.
+pub(crate) fn dependants(problem: &Problem<'_>, targets: &Targets) -> BTreeMap<Scoped, String> {
+    let request = Request::default();
+    let mut universe = universe_of(problem, problem.installed, &request);
+    let all = universe.installed();
+    let mut gone: HashSet<MemberIx> = all
+        .iter()
+        .copied()
+        .filter(|m| targets.removes(universe.package(*m).ecosystem, &universe.package(*m).name))
+        .collect();
+    let mut found = BTreeMap::new();
+    loop {
+        let before = gone.len();
+        for member in &all {
+            if gone.contains(member) {
+                continue;
+            }
+            let deps = universe.deps(*member);
+            let lost = |n: &Need| n.host.is_none() && !n.members().any(|m| !gone.contains(&m));
+            if let Some(need) = deps.needs.iter().map(|n| universe.need(*n)).find(|n| lost(n)) {
+                let giver = need.members().next().map_or_else(String::new, |m| titled(universe.package(m)));
+                found.insert(key(&universe, *member), format!("it needs {}, which goes with {giver}", need.text));
+                gone.insert(*member);
+            }
+        }
+        if gone.len() == before {
+            return found;
+        }
+    }
+}
