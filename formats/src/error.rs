@@ -132,9 +132,7 @@ impl Error {
             Err(source) if source.raw_os_error().is_some() || source.kind() == io::ErrorKind::StorageFull => {
                 Self::Io { what: what.into(), source }
             }
-            Err(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
-                Self::malformed(what, "it ends too early")
-            }
+            Err(source) if source.kind() == io::ErrorKind::UnexpectedEof => Self::malformed(what, "it ends too early"),
             Err(source) => Self::malformed(what, source.to_string()),
         }
     }

@@ -13,7 +13,7 @@ pub struct Limits {
     pub max_index_unpacked: u64,
     /// Bytes of one maintainer script: apk's own bound.
     pub max_script: u64,
-    /// Bytes of one line of a text format, and of one field. Alpine's longest line is under 128 KiB.
+    /// Bytes of one line of a text format, and of one field. The longest line of Alpine's indexes is under 24 KiB.
     pub max_line: u64,
     /// Dependencies, provides and the like of one package. Alpine's longest list has under 5,000.
     pub max_list: u64,

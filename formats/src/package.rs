@@ -90,9 +90,9 @@ pub fn open_if<R: Read + Seek>(
             Reader::V2(envelope.open(ecosystem)?)
         }
         Format::Apk3 => {
-            let mut reader = v3::Reader::open(file, what, ecosystem, limits)?;
-            accept(&mut V3Envelope(&mut reader))?;
-            Reader::V3(reader)
+            let mut envelope = v3::Sealed::read(file, what, limits)?;
+            accept(&mut envelope)?;
+            Reader::V3(envelope.open(ecosystem)?)
         }
         Format::Ipk => return Err(Error::malformed(what, "ipk packages are not supported yet")),
     };
@@ -116,18 +116,6 @@ fn sniff(file: &mut (impl Read + Seek), what: &str) -> Result<Format, Error> {
         [b'A', b'D', b'B', b'.' | b'd' | b'c', ..] => Ok(Format::Apk3),
         b"!<arch>\n" => Ok(Format::Ipk),
         _ => Err(Error::malformed(what, "not a package of any known format")),
-    }
-}
-
-struct V3Envelope<'a, R>(&'a mut v3::Reader<R>);
-
-impl<R: Read + Seek> Envelope for V3Envelope<'_, R> {
-    fn identity(&self) -> Identity {
-        self.0.identity()
-    }
-
-    fn verify_signature(&mut self, keys: &Keyring) -> Result<Verified, Error> {
-        self.0.verify_signature(keys)
     }
 }
 

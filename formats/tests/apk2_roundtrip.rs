@@ -26,7 +26,8 @@ fn version() -> impl Strategy<Value = String> {
 }
 
 fn dependency() -> impl Strategy<Value = Dependency> {
-    let name = prop_oneof!["[a-z][a-z0-9_+.-]{0,12}", "so:lib[a-z]{1,5}\\.so\\.[0-9]", "cmd:[a-z\\[]{1,6}", "/bin/[a-z]{1,4}"];
+    let name =
+        prop_oneof!["[a-z][a-z0-9_+.-]{0,12}", "so:lib[a-z]{1,5}\\.so\\.[0-9]", "cmd:[a-z\\[]{1,6}", "/bin/[a-z]{1,4}"];
     (name, option::of((select(vec!["=", "<", ">", ">=", "<=", "~"]), version())), any::<bool>()).prop_map(
         |(name, condition, conflict)| {
             let condition = condition.map(|(op, version)| format!("{op}{version}")).unwrap_or_default();
@@ -81,7 +82,8 @@ fn entries() -> impl Strategy<Value = Vec<(Entry, Vec<u8>)>> {
             path.extend_from_slice(format!("{letter}{at}").as_bytes());
             path.extend_from_slice(&name);
             let mut entry = Entry::new(RelPath::from_package(&path).unwrap(), kind, owner.5);
-            (entry.uid, entry.gid, entry.user, entry.group, entry.mtime) = (owner.0, owner.1, owner.2, owner.3, owner.4);
+            (entry.uid, entry.gid, entry.user, entry.group, entry.mtime) =
+                (owner.0, owner.1, owner.2, owner.3, owner.4);
             entry.xattrs = xattrs.into_iter().map(|(name, value)| (name.replace('=', "_"), value)).collect();
             if let Some((file, _)) = out.iter().find(|(e, _)| e.kind == EntryKind::File && at % 3 == 0) {
                 let mut link = entry.clone();

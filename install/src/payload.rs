@@ -36,3 +36,12 @@ impl<T: PayloadSource + ?Sized> PayloadSource for Arc<T> {
         (**self).source_name()
     }
 }
+
+impl PayloadSource for xpkg_repos::FetchedPackage {
+    fn package(&self) -> &Package {
+        self.package()
+    }
+    fn open(&self) -> Result<OpenPackage, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.open()?)
+    }
+}

@@ -9,7 +9,7 @@ use xpkg_formats::limits::Limits;
 use xpkg_model::elf::Kind;
 use xpkg_model::installed::Installed;
 use xpkg_model::learnt::Fact;
-use xpkg_model::root::{NodeKind, RootView as _};
+use xpkg_model::root::NodeKind;
 use xpkg_model::verdict::{Finding, Severity};
 use xpkg_model::{ElfFacts, Package, PackageKey, Plan, RelPath, Step};
 use xpkg_repos::facts::EntryType;

@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use xpkg_install::target::Target as _;
-use xpkg_model::{Package, Spec};
+use xpkg_install::target::Target;
+use xpkg_install::{ApplyInput, PayloadSource, transaction};
+use xpkg_model::{Dependency, Observer, Package, Spec};
 use xpkg_repos::FetchedPackage;
 use xpkg_resolver::Request;
 
 use crate::error::Error;
+use crate::identify::System;
 use crate::prepare::{Depth, Ground, Prepared, prepare};
 use crate::session::Session;
 
@@ -30,6 +32,10 @@ pub struct Applied {
     pub script_failures: Vec<String>,
     /// Configuration files whose new version lies beside the person's own.
     pub new_config_files: Vec<String>,
+    /// Scripts that were not run, and why.
+    pub scripts_skipped: Vec<String>,
+    /// Worth telling.
+    pub notes: Vec<String>,
 }
 
 impl Session {
@@ -83,7 +89,89 @@ impl Session {
             cache: &self.cache,
             transport: &self.transport,
             observer: self.observer.as_ref(),
-            relr_probe: self.relr_probe(),
+            relr_probe: self.relr_probe,
+            permissions: self.permissions.clone(),
         }
     }
+
+    /// Carries out a plan. It must have been prepared with [`Depth::Fetch`].
+    pub fn apply(&mut self, prepared: &Prepared, apply: &Apply) -> Result<Applied, Error> {
+        let observer = Arc::clone(&self.observer);
+        let now = self.options.now;
+        let applied = apply_to(&mut self.root, &self.system, prepared, apply, now, observer.as_ref())?;
+        // Downloads have served; on a router the cache is memory. Facts stay: they save the next run a download.
+        self.cache.clean(xpkg_repos::cache::Clean::Packages)?;
+        Ok(applied)
+    }
+
+    /// What a person allows this run; it decides which files a plan may take.
+    pub fn permit(&mut self, apply: &Apply) {
+        self.permissions = options(apply, self.options.now);
+    }
+
+    /// Keeps installed packages at their version, or lets them go again.
+    pub fn hold(&mut self, specs: &[Spec], held: bool) -> Result<(), Error> {
+        let installed = self.installed()?;
+        let observer = Arc::clone(&self.observer);
+        for spec in specs {
+            let found = crate::query::matching(&installed, spec).next();
+            let package = &found.ok_or_else(|| Error::NotInstalled(spec.to_string()))?.package;
+            transaction::hold(&mut self.root, package.ecosystem, &package.name, held, observer.as_ref())?;
+        }
+        Ok(())
+    }
+}
+
+fn options(apply: &Apply, now: u64) -> xpkg_install::Options {
+    xpkg_install::Options {
+        no_scripts: apply.no_scripts,
+        replace_applets: apply.replace_applets,
+        overwrite_unowned: apply.overwrite,
+        now,
+    }
+}
+
+/// Carries out a plan on any target: a live root or an image being made.
+pub(crate) fn apply_to(
+    target: &mut dyn Target,
+    system: &System,
+    prepared: &Prepared,
+    apply: &Apply,
+    now: u64,
+    observer: &dyn Observer,
+) -> Result<Applied, Error> {
+    for step in prepared.plan.incoming() {
+        let key = step.package.key();
+        if !prepared.fetched.contains_key(&key) {
+            return Err(Error::Unchecked);
+        }
+        let verdict = prepared.verdict(&key);
+        if !verdict.allows_install() {
+            let found = prepared.verdicts().iter().filter(|v| v.key.as_ref() == Some(&key)).flat_map(|v| &v.findings);
+            let evidence = found.map(|f| format!("\n  {}: {}", f.file, f.detail)).collect();
+            return Err(Error::Refused { package: key.to_string(), verdict: verdict.as_str().to_owned(), evidence });
+        }
+    }
+    let sources: Vec<&dyn PayloadSource> = prepared.fetched.values().map(|s| s as &dyn PayloadSource).collect();
+    let mark: Vec<Spec> = prepared
+        .now_explicit
+        .iter()
+        .map(|(ecosystem, name)| Spec { ecosystem: Some(*ecosystem), dependency: Dependency::any(name.as_str()) })
+        .collect();
+    let input = ApplyInput {
+        plan: &prepared.plan,
+        native: system.native,
+        sources: &sources,
+        provider: prepared.provider.as_ref(),
+        mark: &mark,
+        unmark: &[],
+        options: options(apply, now),
+    };
+    let receipt = transaction::apply(target, &input, observer)?;
+    Ok(Applied {
+        script_failures: receipt.failures.iter().map(|f| format!("{} of {}: {}", f.kind.as_str(), f.package, f.reason)).collect(),
+        new_config_files: receipt.beside.iter().map(ToString::to_string).collect(),
+        scripts_skipped: receipt.skipped.iter().map(|(p, kind, why)| format!("{} of {p} ({why})", kind.as_str())).collect(),
+        notes: receipt.notes,
+    })
 }

@@ -60,7 +60,7 @@ impl Session {
         let space = Space {
             prospect: &prospect,
             search: crate::libraries::search_path(&self.root)?,
-            loader: loader(&self.root, &self.system, &libraries, self.relr_probe())?,
+            loader: loader(&self.root, &self.system, &libraries, self.relr_probe)?,
             keys: &keys,
             owners: &owners,
         };

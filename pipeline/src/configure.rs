@@ -1,7 +1,6 @@
 //! Small changes of a root's own files of xpkg (sources, keys, holds): through the same target and journal as packages.
 
 use xpkg_install::target::{Begin, Meta, Target};
-use xpkg_model::root::RootView as _;
 use xpkg_model::{Observer, RelPath};
 
 use crate::error::Error;

@@ -99,6 +99,7 @@ impl Error {
 
     /// What a person can do.
     pub fn hint(&self) -> Option<String> {
+        use xpkg_install::Error as Inst;
         use xpkg_repos::Error as Repo;
         let text = match self {
             Self::Repos(error) => match error {
@@ -120,7 +121,20 @@ impl Error {
                 Repo::NoSpace { .. } => "`xpkg cache clean` frees downloaded packages; `--cache-dir DIR` puts them elsewhere",
                 _ => return None,
             },
-            Self::Install(error) => return error.hint(),
+            Self::Install(error) => match error {
+                Inst::NoPermission { .. } => {
+                    "changing a root needs root rights; `--usermode --root DIR` works on a root of your own"
+                }
+                Inst::ReadOnly { .. } => "the root is mounted read-only: remount it, or work on a copy with --root",
+                Inst::Locked { .. } => "wait until it is done, and try again",
+                Inst::NoSpace { .. } | Inst::NoInodes { .. } | Inst::Full { .. } => {
+                    "free some space (`xpkg cache clean`, `xpkg autoremove`), and try again"
+                }
+                Inst::Conflicts(_) => {
+                    "`xpkg owns PATH` says whose it is; `--replace-applets` lets a tool take a busybox link's place, `--overwrite` takes files that nobody owns"
+                }
+                _ => return None,
+            },
             Self::NoSource { fitting: Some(release), .. } => {
                 return Some(format!("`xpkg source add {release}` adds the release that fits this root, or add `--add-source --yes`"));
             }

@@ -85,6 +85,7 @@ pub fn build(build: &Build, observer: Arc<dyn Observer>) -> Result<Built, Error>
             transport: &transport,
             observer,
             relr_probe: None,
+            permissions: xpkg_install::Options { replace_applets: spec.packages.replace_applets, ..Default::default() },
         };
         prepare(&ground, &request, &[], if build.dry_run { Depth::Plan } else { Depth::Fetch })?
     };

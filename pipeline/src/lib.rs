@@ -15,6 +15,7 @@ mod prepare;
 mod prospect;
 mod provider;
 mod query;
+mod relr_probe;
 mod session;
 mod sources;
 mod space;
@@ -32,5 +33,5 @@ pub const HELPER_ARGUMENT: &str = "__run-script";
 
 /// The main function of that copy; gives its exit code.
 pub fn script_helper(arguments: Vec<std::ffi::OsString>) -> u8 {
-    xpkg_install::helper::main(&arguments)
+    xpkg_install::helper::main(arguments)
 }

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use xpkg_model::host::Host;
+use xpkg_install::target::Target;
+use xpkg_install::transaction;
+use xpkg_install::{ApplyInput, PayloadSource};
 use xpkg_model::installed::Installed;
 use xpkg_model::learnt::{Fact, Learnt};
-use xpkg_model::root::RootView;
 use xpkg_model::verdict::{Finding, Severity, Verdict};
 use xpkg_model::{Action, Ecosystem, Event, Observer, Package, PackageKey, Plan, Provide};
 use xpkg_repos::{Cache, Catalogue, FetchedPackage, PackageFacts, Source, Transport};
@@ -50,7 +51,7 @@ pub struct PackageVerdict {
 /// What a preparation looks at. A live root and an image being made give the same.
 pub struct Ground<'a> {
     /// The root.
-    pub root: &'a dyn RootView,
+    pub root: &'a dyn Target,
     /// Which system it is.
     pub system: &'a System,
     /// Architecture words by world.
@@ -63,8 +64,10 @@ pub struct Ground<'a> {
     pub transport: &'a Transport,
     /// Who watches.
     pub observer: &'a dyn Observer,
-    /// Whether a probe may be run under the root's loader.
+    /// What a probe under the root's loader said of DT_RELR.
     pub relr_probe: Option<bool>,
+    /// What a person allowed.
+    pub permissions: xpkg_install::Options,
 }
 
 /// A plan with everything that was found out about it. Only a fetched and checked one can be applied.
@@ -171,8 +174,12 @@ pub fn prepare(
         if learnt(&state) == before {
             stage("checking");
             verdicts = checker.check(&plan, &mut state)?;
+            let provider = crate::provider::generate(ground, &host, &installed, &libraries, &plan)?;
+            if learnt(&state) == before && depth == Depth::Fetch {
+                stage("comparing files");
+                clashes(ground, request, &plan, provider.as_ref(), &mut state)?;
+            }
             if learnt(&state) == before {
-                let provider = crate::provider::generate(ground, &host, &installed, &libraries, &plan)?;
                 let known = |key: &(Ecosystem, String)| installed.get(key.0, &key.1).is_some_and(|p| p.explicit);
                 let now_explicit = solution.now_explicit().to_vec();
                 return Ok(Prepared {
@@ -258,11 +265,14 @@ fn gather(
     depth: Depth,
     state: &mut Learning,
 ) -> Result<(), Error> {
-    let coming: Vec<&Package> = plan
+    let mut coming: Vec<Package> = plan
         .incoming()
-        .map(|s| s.package.as_ref())
+        .map(|s| s.package.as_ref().clone())
         .filter(|p| !state.fetched.contains_key(&p.key()) && p.source.is_some())
         .collect();
+    // The native database also wants what the resolver never asked for.
+    coming.iter_mut().try_for_each(|p| catalogue.complete(p))?;
+    let coming: Vec<&Package> = coming.iter().collect();
     if depth == Depth::Fetch && !coming.is_empty() {
         let results =
             xpkg_repos::fetch(&coming, catalogue, ground.cache, ground.transport, ground.observer, PARALLEL);
@@ -319,6 +329,49 @@ fn provides_of(facts: &PackageFacts, package: &Package) -> Vec<Provide> {
         provides.push(Provide::versioned(format!("cmd:{name}"), version));
     }
     provides
+}
+
+/// Asks the installer whether every path may be taken. A package that a person named and that clashes ends the run; one
+/// that was pulled in teaches the next solve to look elsewhere.
+fn clashes(
+    ground: &Ground<'_>,
+    request: &Request,
+    plan: &Plan,
+    provider: Option<&Package>,
+    state: &mut Learning,
+) -> Result<(), Error> {
+    if !plan.incoming().all(|s| state.fetched.contains_key(&s.package.key())) {
+        return Ok(());
+    }
+    let sources: Vec<&dyn PayloadSource> = state.fetched.values().map(|s| s as &dyn PayloadSource).collect();
+    let input = ApplyInput {
+        plan,
+        native: ground.system.native,
+        sources: &sources,
+        provider,
+        mark: &[],
+        unmark: &[],
+        options: ground.permissions.clone(),
+    };
+    let conflicts = match transaction::check(ground.root, &input) {
+        Ok(notes) => {
+            state.notes = notes;
+            return Ok(());
+        }
+        Err(xpkg_install::Error::Conflicts(conflicts)) => conflicts,
+        Err(error) => return Err(error.into()),
+    };
+    let before = state.learnt.len();
+    for conflict in &conflicts {
+        let step = plan.incoming().find(|s| conflict.package.split(' ').next() == Some(&abi::scoped(&s.package)));
+        let Some(step) = step else { continue };
+        let named = request.install.iter().any(|s| step.package.meets(&s.dependency)) || !request.local.is_empty();
+        if !named {
+            let why = format!("its {} would clash: {}", conflict.path, conflict.against);
+            state.learn(Fact::Impossible { package: step.package.key(), why });
+        }
+    }
+    if state.learnt.len() == before { Err(xpkg_install::Error::Conflicts(conflicts).into()) } else { Ok(()) }
 }
 
 /// The verdict that covers everything the plan brings; what was not read is `unchecked`.

@@ -1,6 +1,7 @@
 //! Questions: what is offered, what is here, who owns what, and why. Change nothing.
 
 use std::io::BufReader;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use xpkg_model::installed::{Installed, InstalledPackage};
 use xpkg_model::root::RootView as _;
 use xpkg_model::{Ecosystem, Package, PackageKey, RelPath, Spec, version};
 use xpkg_repos::cache::Clean;
+use xpkg_repos::catalogue::Query;
 use xpkg_repos::update::UpdateOptions;
 use xpkg_resolver::{Node, Request};
 
@@ -115,18 +117,13 @@ impl Session {
                 Some((Some(ecosystem), rest)) => (Some(ecosystem), rest),
                 _ => (None, pattern.as_str()),
             };
-            catalogue.search(pattern, !name_only, &mut |package| {
-                if ecosystem.is_none_or(|e| e == package.ecosystem) {
-                    found.push(Found {
-                        ecosystem: package.ecosystem,
-                        name: package.name.clone(),
-                        version: package.version.clone(),
-                        description: package.description.clone(),
-                        source: catalogue.source_of(package).map(|s| s.name.clone()).unwrap_or_default(),
-                        installed: installed.get(package.ecosystem, &package.name).map(|p| p.package.version.clone()),
-                    });
-                }
-                Ok(())
+            let query = Query { pattern: pattern.to_owned(), ecosystem, descriptions: !name_only, provides: true, exact: false };
+            catalogue.search(&query, &mut |package| {
+                let source = catalogue.source_of(&package).map(|s| s.name.clone()).unwrap_or_default();
+                let installed = installed.get(package.ecosystem, &package.name).map(|p| p.package.version.clone());
+                let Package { ecosystem, name, version, description, .. } = package;
+                found.push(Found { ecosystem, name, version, description, source, installed });
+                ControlFlow::Continue(())
             })?;
         }
         Ok(found)

@@ -44,6 +44,9 @@ pub struct Session {
     pub(crate) transport: Transport,
     /// Package files that a person named, verified.
     pub(crate) local: Vec<Arc<FetchedPackage>>,
+    pub(crate) permissions: xpkg_install::Options,
+    /// What a probe under the root's own loader said of DT_RELR; `None` where none was run.
+    pub(crate) relr_probe: Option<bool>,
 }
 
 impl Session {
@@ -64,7 +67,7 @@ impl Session {
             no_network: options.no_network,
             ..xpkg_repos::transport::Options::default()
         });
-        Ok(Self { options, observer, root, system, arches, sources, cache, transport, local: Vec::new() })
+        Ok(Self { options, observer, root, system, arches, sources, cache, transport, local: Vec::new(), permissions: xpkg_install::Options::default(), relr_probe: None })
     }
 
     /// The world whose manager owns the root.
@@ -95,11 +98,6 @@ impl Session {
     pub(crate) fn reload_sources(&mut self) -> Result<(), Error> {
         self.sources = xpkg_repos::sources::load(&self.root, self.system.native, &self.arches)?;
         Ok(())
-    }
-
-    /// What a probe under the root's own loader says of DT_RELR; `None` where none was run.
-    pub(crate) fn relr_probe(&self) -> Option<bool> {
-        None
     }
 
     /// Whether this run may change the root.

@@ -19,7 +19,9 @@ use xpkg_repos::{Cache, Catalogue, Transport, sources, transport, update};
 
 fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [root, cache, command, names @ ..] = args.as_slice() else { return Err("catalogue ROOT CACHE COMMAND …".into()) };
+    let [root, cache, command, names @ ..] = args.as_slice() else {
+        return Err("catalogue ROOT CACHE COMMAND …".into());
+    };
     let mut out = std::io::stdout();
     let start = Instant::now();
     let root = DirRoot(PathBuf::from(root));
@@ -33,8 +35,12 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             let path = cache.catalogue_path(&outcome.source);
             let size = std::fs::metadata(path).map_or(0, |m| m.len());
             match outcome.result {
-                Ok(done) => writeln!(out, "{}: {} packages, {size} bytes, {done:?}", outcome.source.name, done.packages)?,
-                Err(error) => writeln!(out, "{}: {error}: {:?}", outcome.source.name, std::error::Error::source(&error))?,
+                Ok(done) => {
+                    writeln!(out, "{}: {} packages, {size} bytes, {done:?}", outcome.source.name, done.packages)?
+                }
+                Err(error) => {
+                    writeln!(out, "{}: {error}: {:?}", outcome.source.name, std::error::Error::source(&error))?
+                }
             }
         }
     } else {
@@ -43,12 +49,19 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             "lookup" => {
                 for name in names {
                     for ecosystem in Ecosystem::ALL {
-                        let (named, provided) = (catalogue.named(ecosystem, name)?, catalogue.providing(ecosystem, name)?);
+                        let (named, provided) =
+                            (catalogue.named(ecosystem, name)?, catalogue.providing(ecosystem, name)?);
                         let triggered = catalogue.installed_if(ecosystem, name)?;
                         let show = |list: &[std::sync::Arc<xpkg_model::Package>]| {
                             list.iter().map(|p| format!("{} {}", p.name, p.version)).collect::<Vec<_>>().join(", ")
                         };
-                        writeln!(out, "{ecosystem}:{name}: named [{}] provided by [{}] triggers [{}]", show(&named), show(&provided), show(&triggered))?;
+                        writeln!(
+                            out,
+                            "{ecosystem}:{name}: named [{}] provided by [{}] triggers [{}]",
+                            show(&named),
+                            show(&provided),
+                            show(&triggered)
+                        )?;
                     }
                 }
             }
@@ -85,7 +98,7 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         }
     }
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find(|l| l.starts_with("VmHWM")).unwrap_or_default();
-    writeln!(out, "{:?}, {peak}", start.elapsed())?;
+    let parts: Vec<_> = status.lines().filter(|l| l.starts_with("VmHWM") || l.starts_with("Rss")).collect();
+    writeln!(out, "{:?}, {}", start.elapsed(), parts.join(", ").replace('\t', " "))?;
     Ok(())
 }

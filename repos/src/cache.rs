@@ -11,6 +11,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -108,7 +109,8 @@ impl Cache {
 
     /// Bytes that can still be written here.
     pub fn free_space(&self) -> Result<u64> {
-        let stat = rustix::fs::statvfs(&self.dir).map_err(|e| Error::io("ask for the free space of", &self.dir, e.into()))?;
+        let stat =
+            rustix::fs::statvfs(&self.dir).map_err(|e| Error::io("ask for the free space of", &self.dir, e.into()))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
@@ -220,11 +222,18 @@ fn delete(path: &Path, cleaned: &mut Cleaned) -> Result<()> {
     }
 }
 
+/// A file that others may read once it has its name: searching needs no rights.
+pub(crate) fn readable_temp(dir: &Path) -> Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".new-").permissions(fs::Permissions::from_mode(0o644));
+    builder.tempfile_in(dir).map_err(|e| Error::io("make a file in", dir, e))
+}
+
 /// Writes beside and renames into place.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let failed = |e| Error::io("write", path, e);
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
+    let mut file = readable_temp(dir)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_data()).map_err(failed)?;
     file.persist(path).map_err(|e| failed(e.error))?;
     Ok(())
@@ -239,7 +248,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::open(dir.path().join("c")).unwrap();
         let id = Identity::ApkSha1([1; 20]);
-        for path in [cache.package_path(&id), cache.dir.join("catalogue/a.sqlite"), cache.dir.join("seen/a"), cache.facts_path()] {
+        for path in [
+            cache.package_path(&id),
+            cache.dir.join("catalogue/a.sqlite"),
+            cache.dir.join("seen/a"),
+            cache.facts_path(),
+        ] {
             write_atomic(&path, b"12345").unwrap();
         }
         assert_eq!(cache.clean(Clean::All).unwrap(), Cleaned { files: 3, bytes: 15 });

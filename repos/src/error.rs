@@ -44,7 +44,9 @@ pub enum Error {
         found: String,
     },
     /// A correctly signed index that is older than one accepted before.
-    #[error("the index {url} is older than one seen before ({found}, seen {seen}): a mirror that lags, or an attempt to bring back old packages")]
+    #[error(
+        "the index {url} is older than one seen before ({found}, seen {seen}): a mirror that lags, or an attempt to bring back old packages"
+    )]
     OlderThanSeen {
         /// Which index.
         url: String,

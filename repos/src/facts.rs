@@ -110,10 +110,7 @@ fn with<T>(cache: &Cache, make: bool, run: impl Fn(&Connection) -> rusqlite::Res
     let path = cache.facts_path();
     let mut slot = cache.facts_lock();
     let damaged = |e: &rusqlite::Error| {
-        matches!(
-            e.sqlite_error_code(),
-            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
-        )
+        matches!(e.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase))
     };
     for attempt in 0..2 {
         if slot.is_none() {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use xpkg_model::{Event, Identity, Observer, Package, PackageKey};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, readable_temp};
 use crate::catalogue::Catalogue;
 use crate::error::{Error, Result};
 use crate::fetched::FetchedPackage;
@@ -31,7 +31,8 @@ pub fn fetch(
 ) -> Vec<(PackageKey, Result<FetchedPackage>)> {
     observer.event(Event::Stage { name: "fetching", items: Some(packages.len() as u64) });
     // The catalogue is asked by this thread only. A url matters only for what is not in the cache.
-    let jobs: Vec<Job> = packages.iter().map(|p| Job { package: Arc::new((*p).clone()), url: catalogue.package_url(p) }).collect();
+    let jobs: Vec<Job> =
+        packages.iter().map(|p| Job { package: Arc::new((*p).clone()), url: catalogue.package_url(p) }).collect();
     if let Err(error) = require_space(&jobs, cache) {
         return refuse_all(&jobs, error);
     }
@@ -98,8 +99,12 @@ impl Job {
         }
         let url = match &self.url {
             Ok(url) => url,
-            Err(Error::NotUpdated { source_name }) => return Err(Error::NotUpdated { source_name: source_name.clone() }),
-            Err(Error::BadUrl { url, reason }) => return Err(Error::BadUrl { url: url.clone(), reason: reason.clone() }),
+            Err(Error::NotUpdated { source_name }) => {
+                return Err(Error::NotUpdated { source_name: source_name.clone() });
+            }
+            Err(Error::BadUrl { url, reason }) => {
+                return Err(Error::BadUrl { url: url.clone(), reason: reason.clone() });
+            }
             Err(_) => return Err(Error::NoSource { package: package.key().to_string() }),
         };
         let mut slot = self.slot(cache, &identity)?;
@@ -123,8 +128,7 @@ impl Job {
             return Ok(Slot { path: cache.part_path(identity), file, version, temp: None });
         }
         let dir = cache.dir().join("packages");
-        let file = tempfile::NamedTempFile::new_in(&dir).map_err(|e| Error::io("make a file in", &dir, e))?;
-        let (file, temp) = file.into_parts();
+        let (file, temp) = readable_temp(&dir)?.into_parts();
         Ok(Slot { path: temp.to_path_buf(), file, version: None, temp: Some(temp) })
     }
 

@@ -54,7 +54,8 @@ impl FetchedPackage {
         let what = self.path.display().to_string();
         let file = File::open(&self.path).map_err(|e| Error::io("open", &self.path, e))?;
         let ecosystem = self.package.ecosystem;
-        let opened = open_if(file, &what, ecosystem, &Limits::default(), &mut |e| expect_identity(e, &self.identity, &what));
+        let opened =
+            open_if(file, &what, ecosystem, &Limits::default(), &mut |e| expect_identity(e, &self.identity, &what));
         opened.map_err(|e| Error::format(&what, e))
     }
 

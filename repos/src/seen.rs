@@ -28,7 +28,9 @@ pub(crate) struct Age {
 impl Age {
     /// Whether this is older than what was seen.
     pub fn is_older_than(&self, seen: &Self) -> bool {
-        if let (Some((base, found)), Some((seen_base, was))) = (describe(&self.description), describe(&seen.description)) {
+        if let (Some((base, found)), Some((seen_base, was))) =
+            (describe(&self.description), describe(&seen.description))
+        {
             // Another line of releases (`latest-stable` moved on, or back) compares by release first.
             match base.cmp(&seen_base).then(found.cmp(&was)) {
                 std::cmp::Ordering::Less => return true,

@@ -108,7 +108,8 @@ impl Source {
     pub fn index_urls(&self) -> Vec<IndexUrl> {
         let url = self.url.trim_end_matches('/');
         let direct = |url: String| IndexUrl { url, repository: None };
-        let v2 = |base: String| IndexUrl { url: format!("{base}/{}/APKINDEX.tar.gz", self.arch), repository: Some(base) };
+        let v2 =
+            |base: String| IndexUrl { url: format!("{base}/{}/APKINDEX.tar.gz", self.arch), repository: Some(base) };
         let v3 = |base: String| IndexUrl { url: format!("{base}/{}/Packages.adb", self.arch), repository: Some(base) };
         let base = match &self.component {
             Some(component) => format!("{url}/{component}"),
@@ -166,7 +167,10 @@ impl IndexUrl {
     /// Where a package of this index is. `arch` is the source's own, where architecture-independent packages lie.
     /// `spec` is the index's own `pkgname-spec`.
     pub fn package_url(&self, arch: &str, spec: Option<&str>, package: &Package) -> Result<String> {
-        let bad = |reason: &str| Error::BadUrl { url: self.url.clone(), reason: format!("{package}: {reason}", package = package.key()) };
+        let bad = |reason: &str| Error::BadUrl {
+            url: self.url.clone(),
+            reason: format!("{package}: {reason}", package = package.key()),
+        };
         // The reader of repository lines knows where each layout keeps its files, and refuses names that leave it.
         let line = RepoLine {
             tag: None,
@@ -214,8 +218,14 @@ mod tests {
     #[test]
     fn indexes_are_found_in_every_layout() {
         let first = |s: &Source| s.index_url();
-        assert_eq!(first(&source(Ecosystem::Alpine, "http://h/v3.19/main/", None)), "http://h/v3.19/main/x86_64/APKINDEX.tar.gz");
-        assert_eq!(first(&source(Ecosystem::Alpine, "http://h/v3.19", Some("main"))), "http://h/v3.19/main/x86_64/APKINDEX.tar.gz");
+        assert_eq!(
+            first(&source(Ecosystem::Alpine, "http://h/v3.19/main/", None)),
+            "http://h/v3.19/main/x86_64/APKINDEX.tar.gz"
+        );
+        assert_eq!(
+            first(&source(Ecosystem::Alpine, "http://h/v3.19", Some("main"))),
+            "http://h/v3.19/main/x86_64/APKINDEX.tar.gz"
+        );
         assert_eq!(first(&source(Ecosystem::Alpine, "/d/APKINDEX.tar.gz", None)), "/d/APKINDEX.tar.gz");
         assert_eq!(first(&source(Ecosystem::Openwrt, "http://h/f/packages.adb", None)), "http://h/f/packages.adb");
         assert_eq!(first(&source(Ecosystem::Openwrt, "http://h/f", None)), "http://h/f/packages.adb");

@@ -61,7 +61,11 @@ pub fn own_file(name: &str) -> Result<RelPath> {
 
 /// The architecture word of each world on this root: what the caller knows, completed by `/etc/apk/arch`, by what is
 /// installed, and by the map of the profiles.
-pub fn arch_words(root: &dyn RootView, native: Ecosystem, known: &[(Ecosystem, String)]) -> Result<Vec<(Ecosystem, String)>> {
+pub fn arch_words(
+    root: &dyn RootView,
+    native: Ecosystem,
+    known: &[(Ecosystem, String)],
+) -> Result<Vec<(Ecosystem, String)>> {
     let mut words = known.to_vec();
     let of = |words: &[(Ecosystem, String)], e: Ecosystem| words.iter().find(|(w, _)| *w == e).map(|(_, a)| a.clone());
     if of(&words, native).is_none()

@@ -21,7 +21,7 @@ pub struct Options {
     pub no_network: bool,
     /// Use `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` of the environment.
     pub proxies: bool,
-    /// Further attempts after a failure that may pass.
+    /// Further attempts after a failure that may pass, counted from the last one that brought something.
     pub retries: u32,
     /// Pause before the first further attempt; doubles each time, five seconds at most.
     pub backoff: Duration,

@@ -82,7 +82,9 @@ pub fn update(
                 while let Some((i, (source, keys))) = take(&jobs, &next) {
                     let result = match keys {
                         Ok(keys) => Job { source, keys, cache, transport, options, reading: &reading, observer }.run(),
-                        Err(error) => Err(Error::BadSource { file: source.origin.to_string(), reason: error.to_string() }),
+                        Err(error) => {
+                            Err(Error::BadSource { file: source.origin.to_string(), reason: error.to_string() })
+                        }
                     };
                     observer.event(Event::Item { name: source.name.clone() });
                     if let Ok(mut results) = results.lock() {
@@ -116,7 +118,8 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn run(&self) -> Result<Updated> {
-        let known = catalogue::meta_of(self.cache, self.source).filter(|meta| !self.options.force && self.still_trusted(meta));
+        let known =
+            catalogue::meta_of(self.cache, self.source).filter(|meta| !self.options.force && self.still_trusted(meta));
         let mut places = self.source.index_urls();
         // Where it was found last time comes first.
         places.sort_by_key(|place| known.as_ref().is_none_or(|k| k.index_url != place.url));
@@ -141,12 +144,9 @@ impl Job<'_> {
         let mut get = Get::new(&place.url, &self.source.name, MAX_INDEX);
         get.known = known.map(|meta| &meta.validators).filter(|v| !v.is_empty());
         match (self.transport.get(&get, &mut file, self.observer)?, known) {
-            (Got::NotModified, Some(meta)) => Ok(Updated {
-                packages: meta.packages,
-                skipped: 0,
-                changed: false,
-                signed_by: meta.signed_by.clone(),
-            }),
+            (Got::NotModified, Some(meta)) => {
+                Ok(Updated { packages: meta.packages, skipped: 0, changed: false, signed_by: meta.signed_by.clone() })
+            }
             (Got::Whole { validators, .. }, _) => self.read(file, place, validators),
             (Got::NotModified, None) => {
                 Err(Error::Network { url: shown(&place.url), reason: "not modified, but nothing was known".into() })

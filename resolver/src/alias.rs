@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use xpkg_model::{Dependency, Ecosystem, Op, VersionScheme};
+use xpkg_model::{Dependency, Ecosystem, Op, Package, VersionScheme};
 
 use crate::universe::{MemberIx, Universe};
 
@@ -16,14 +16,19 @@ impl Universe<'_> {
         let mut named = self.load(name);
         named.extend(self.providing(scope, &dependency.name));
         named.retain(|m| self.meets(*m, dependency));
-        named.sort_by(|a, b| self.compare_members(*a, *b));
+        // Standing in for any package that meets the name is enough.
+        let mut wanted: BTreeSet<BTreeSet<String>> = named.iter().map(|m| self.sonames(*m)).collect();
+        wanted.extend(self.published_sonames(dependency, scope));
+        wanted.remove(&BTreeSet::new());
         let mut found = Vec::new();
-        let known = named.iter().map(|m| self.sonames(*m)).find(|s| !s.is_empty());
-        if let Some(wanted) = known.or_else(|| self.published_sonames(dependency, scope)) {
-            found = self.natives_with_all(&wanted);
-        } else if scope == Ecosystem::Openwrt {
+        for sonames in &wanted {
+            found.extend(self.natives_with_all(sonames));
+        }
+        if wanted.is_empty() && scope == Ecosystem::Openwrt {
             found = self.hinted_alias(&dependency.name);
         }
+        let mut seen = BTreeSet::new();
+        found.retain(|m| seen.insert(*m));
         found.retain(|m| {
             let package = self.package(*m);
             dependency.op == Op::ANY || dependency.met_by_version(VersionScheme::Apk, &package.version)
@@ -40,18 +45,17 @@ impl Universe<'_> {
     }
 
     /// The same from the sources, when only installed packages count otherwise.
-    fn published_sonames(&self, dependency: &Dependency, scope: Ecosystem) -> Option<BTreeSet<String>> {
+    fn published_sonames(&self, dependency: &Dependency, scope: Ecosystem) -> Vec<BTreeSet<String>> {
         if !self.closed {
-            return None;
+            return Vec::new();
         }
         // A source that cannot be read does not stop a removal: the need is then known by its libraries only.
         let named = self.problem.candidates.named(scope, &dependency.name).unwrap_or_default();
         let provided = self.problem.candidates.providing(scope, &dependency.name).unwrap_or_default();
-        named.iter().chain(&provided).filter(|p| p.meets(dependency)).find_map(|p| {
-            let sonames: BTreeSet<String> =
-                p.provides.iter().filter(|p| p.name.starts_with("so:")).map(|p| p.name.clone()).collect();
-            (!sonames.is_empty()).then_some(sonames)
-        })
+        let meeting = named.iter().chain(&provided).filter(|p| p.meets(dependency));
+        let libraries =
+            |p: &Package| p.provides.iter().filter(|v| v.name.starts_with("so:")).map(|v| v.name.clone()).collect();
+        meeting.map(|p| libraries(p)).collect()
     }
 
     fn natives_with_all(&mut self, wanted: &BTreeSet<String>) -> Vec<MemberIx> {

@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Display;
 
 use resolvo::{
-    Candidates, Condition, ConditionId, Dependencies, DependencyProvider, Interner, KnownDependencies, NameId, Requirement,
-    SolvableId, Solver, SolverCache, StringId, UnsolvableOrCancelled, VersionSetId, VersionSetUnionId,
+    Candidates, Condition, ConditionId, Dependencies, DependencyProvider, Interner, KnownDependencies, NameId,
+    Requirement, SolvableId, Solver, SolverCache, StringId, UnsolvableOrCancelled, VersionSetId, VersionSetUnionId,
 };
 use xpkg_model::{Ecosystem, Package};
 
@@ -60,8 +60,12 @@ pub(crate) fn run(universe: &mut Universe<'_>, roots: &[NeedIx], rules: &Rules) 
     let mut solver = Solver::new(provider);
     match solver.solve(resolvo::Problem::new().requirements(requirements)) {
         Ok(solvables) => {
-            let mut members: Vec<MemberIx> =
-                solvables.into_iter().map(SolvableId::into_raw).filter(|raw| raw % 2 == 0).map(|raw| raw / 2).collect();
+            let mut members: Vec<MemberIx> = solvables
+                .into_iter()
+                .map(SolvableId::into_raw)
+                .filter(|raw| raw.is_multiple_of(2))
+                .map(|raw| raw / 2)
+                .collect();
             members.sort_unstable();
             Found::Answer(members)
         }
@@ -169,7 +173,7 @@ impl Interner for Provider<'_, '_> {
 
     fn solvable_name(&self, solvable: SolvableId) -> NameId {
         let (raw, claims) = (solvable.into_raw() / 2, self.claimants.borrow());
-        NameId::from_raw(if solvable.into_raw() % 2 == 0 {
+        NameId::from_raw(if solvable.into_raw().is_multiple_of(2) {
             self.universe.borrow().member(raw).name * 2
         } else {
             claims.get(raw as usize).map_or(0, |(rule, _)| *rule as u32) * 2 + 1
@@ -208,8 +212,8 @@ impl DependencyProvider for Provider<'_, '_> {
         if deps.dead.is_some() {
             return Dependencies::Unknown(StringId(0));
         }
-        let mut known = KnownDependencies::default();
-        known.requirements = deps.needs.iter().filter_map(|need| self.requirement(*need)).map(Into::into).collect();
+        let requirements = deps.needs.iter().filter_map(|need| self.requirement(*need)).map(Into::into).collect();
+        let mut known = KnownDependencies { requirements, constrains: Vec::new() };
         for ban in &deps.bans {
             let mut names: Vec<(NameIx, Vec<SolvableId>)> = Vec::new();
             for banned in &ban.members {

@@ -71,7 +71,9 @@ impl fmt::Display for What {
             Self::Candidate { package } => write!(f, "{package} could give it, but"),
             Self::Version { package, wanted } => write!(f, "{package} does not meet {wanted}"),
             Self::Masked { package, why } => write!(f, "{package} is not put on this host: {why}"),
-            Self::Architecture { package, arch } => write!(f, "{package} is made for architecture {arch}, not accepted here"),
+            Self::Architecture { package, arch } => {
+                write!(f, "{package} is made for architecture {arch}, not accepted here")
+            }
             Self::Layer { package, layer } => write!(f, "{package} belongs to storage layer {layer}, not to the root"),
             Self::Downgrade { package, installed } => write!(f, "{package} is older than the installed {installed}"),
             Self::Pinned { package, pin } => write!(f, "{package} is kept away by {pin}"),

@@ -32,7 +32,12 @@ struct Offer {
 
 impl Universe<'_> {
     /// The packages that meet a requirement of `consumer` (`None`: of a person).
-    pub(crate) fn need_of(&mut self, consumer: Option<MemberIx>, scope: Ecosystem, requirement: &Requirement) -> NeedIx {
+    pub(crate) fn need_of(
+        &mut self,
+        consumer: Option<MemberIx>,
+        scope: Ecosystem,
+        requirement: &Requirement,
+    ) -> NeedIx {
         let particular = consumer.is_none_or(|c| self.lore.is_particular(self.package(c)));
         let key = (scope, requirement.to_string());
         if !particular && let Some(known) = self.need_ids.get(&key) {
@@ -55,7 +60,8 @@ impl Universe<'_> {
                 }
             }
             self.offer_packages(dependency, scope, alternative, &mut offers);
-            let fits = |m: MemberIx| self.lore.unfit(self.package(m), &dependency.name, consumer.map(|c| &**self.package(c)));
+            let fits =
+                |m: MemberIx| self.lore.unfit(self.package(m), &dependency.name, consumer.map(|c| &**self.package(c)));
             offers.retain(|o| o.alternative != alternative || fits(o.member).is_none());
         }
         let leaving = |o: &Offer| self.member(o.member).refused.is_some() && self.is_installed(o.member);
@@ -90,7 +96,15 @@ impl Universe<'_> {
                 None => groups.push(Group { name, members: vec![member], virtually: false }),
             }
         }
-        self.push_need(Need { text, worlds: vec![scope], consumer: None, requirement: None, groups, host: None, leaving: Vec::new() })
+        self.push_need(Need {
+            text,
+            worlds: vec![scope],
+            consumer: None,
+            requirement: None,
+            groups,
+            host: None,
+            leaving: Vec::new(),
+        })
     }
 
     fn push_need(&mut self, need: Need) -> NeedIx {
@@ -109,11 +123,18 @@ impl Universe<'_> {
     }
 
     /// Installed native packages that host rules name for the capability. Newer builds of them are presumed to give it too.
-    fn offer_host(&mut self, d: &Dependency, scope: Ecosystem, scheme: VersionScheme, alternative: usize, offers: &mut Vec<Offer>) {
+    fn offer_host(
+        &mut self,
+        d: &Dependency,
+        scope: Ecosystem,
+        scheme: VersionScheme,
+        alternative: usize,
+        offers: &mut Vec<Offer>,
+    ) {
         let host = self.problem.host;
         for rule in host.provides.iter().filter(|p| d.name == p.provide.name) {
             let Some(native) = &rule.native else { continue };
-            if !rule.ecosystem.is_none_or(|e| e == scope) || !d.met_by(scheme, &rule.provide) {
+            if rule.ecosystem.is_some_and(|e| e != scope) || !d.met_by(scheme, &rule.provide) {
                 continue;
             }
             if self.installed_named(host.native, native).is_some() {
@@ -134,9 +155,8 @@ impl Universe<'_> {
         let ecosystem = self.package(member).ecosystem;
         match () {
             () if self.is_installed(member) => INSTALLED,
-            () if ecosystem == self.native() && self.problem.request.prefer.is_none_or(|p| p == ecosystem) => NATIVE,
-            () if ecosystem == self.native() => HINTED,
-            () if ecosystem == scope => OWN,
+            () if ecosystem == self.native() => NATIVE,
+            () if ecosystem == scope || self.problem.request.prefer == Some(ecosystem) => OWN,
             () => OTHER,
         }
     }
@@ -174,7 +194,10 @@ impl Universe<'_> {
         }
         let provided = best.and_then(|p| p.version.clone());
         let unranked = package.provider_priority.unwrap_or(0) == 0;
-        let virtually = !is_shared(&d.name) && provided.is_none() && unranked && !self.is_installed(member) && !self.member(member).local;
+        // opkg knows no versions or priorities of provides and takes what it finds.
+        let choosy = package.scheme == VersionScheme::Apk && !is_shared(&d.name);
+        let chosen = self.is_installed(member) || self.member(member).local;
+        let virtually = choosy && provided.is_none() && unranked && !chosen;
         Some(Offer { provided, virtually, ..self.offer(member, self.class(member, scope), alternative) })
     }
 

@@ -84,7 +84,8 @@ impl Universe<'_> {
             }
             let now = |n: &Need| n.host.is_some() || !n.leaving.is_empty() || n.members().any(|m| self.is_installed(m));
             if installed && !now(self.need(need)) {
-                self.notes.insert(format!("{} is installed without its {requirement}; left as it is", titled(&package)));
+                self.notes
+                    .insert(format!("{} is installed without its {requirement}; left as it is", titled(&package)));
                 continue;
             }
             deps.needs.push(need);

@@ -32,10 +32,10 @@ fn reach(universe: &mut Universe<'_>, is_root: &dyn Fn(MemberIx) -> bool) -> Has
                 }
             }
         }
-        let packages: Vec<_> = all.iter().filter(|m| reached.contains(m)).map(|m| universe.package(*m).clone()).collect();
-        let fires = |m: &MemberIx| {
-            !reached.contains(m) && trigger::holds(universe.package(*m), packages.iter().map(|p| &**p))
-        };
+        let packages: Vec<_> =
+            all.iter().filter(|m| reached.contains(m)).map(|m| universe.package(*m).clone()).collect();
+        let fires =
+            |m: &MemberIx| !reached.contains(m) && trigger::holds(universe.package(*m), packages.iter().map(|p| &**p));
         work = all.iter().copied().filter(fires).collect();
         if work.is_empty() {
             return reached;
@@ -51,7 +51,8 @@ pub(crate) fn find(problem: &Problem<'_>, after: &Installed, all: bool) -> BTree
     let explicit = |i: &Installed, ix: usize| i.packages.get(ix).is_some_and(|p| p.explicit || p.held);
     let mut earlier = universe_of(problem, before, &request);
     let needed = reach(&mut earlier, &|m| explicit(before, m as usize));
-    let idle: BTreeSet<Scoped> = earlier.installed().into_iter().filter(|m| !needed.contains(m)).map(|m| key(&earlier, m)).collect();
+    let idle: BTreeSet<Scoped> =
+        earlier.installed().into_iter().filter(|m| !needed.contains(m)).map(|m| key(&earlier, m)).collect();
     let mut later = universe_of(problem, after, &request);
     let names: Vec<Scoped> = later.installed().into_iter().map(|m| key(&later, m)).collect();
     let kept = reach(&mut later, &|m| {

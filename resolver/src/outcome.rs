@@ -141,15 +141,18 @@ fn gone(problem: &Problem<'_>, removed: &BTreeMap<Scoped, Option<String>>, orpha
         Some(Some(why)) => Some(Reason::Displaced { why: why.clone() }),
         None => orphans.contains(name).then_some(Reason::Orphan),
     };
-    let leaving: Vec<(MemberIx, Reason)> = (universe.installed().into_iter())
-        .filter_map(|m| reason(&key(universe.package(m))).map(|r| (m, r)))
-        .collect();
+    let leaving: Vec<(MemberIx, Reason)> =
+        (universe.installed().into_iter()).filter_map(|m| reason(&key(universe.package(m))).map(|r| (m, r))).collect();
     let places: HashMap<MemberIx, usize> = leaving.iter().enumerate().map(|(i, (m, _))| (*m, i)).collect();
     let mut gone = Vec::new();
     for (member, reason) in leaving {
         let deps = universe.deps(member);
-        let mut needs: Vec<usize> =
-            deps.needs.iter().flat_map(|n| universe.need(*n).members()).filter_map(|m| places.get(&m).copied()).collect();
+        let mut needs: Vec<usize> = deps
+            .needs
+            .iter()
+            .flat_map(|n| universe.need(*n).members())
+            .filter_map(|m| places.get(&m).copied())
+            .collect();
         needs.sort_unstable();
         needs.dedup();
         gone.push(Gone { package: Arc::clone(universe.package(member)), reason, needs });
@@ -167,5 +170,6 @@ fn held_back(universe: &Universe<'_>, m: MemberIx) -> Option<String> {
     let newer = name.members.iter().copied().filter(|o| universe.member(*o).refused.is_none());
     let best = newer.min_by(|a, b| universe.compare_members(*a, *b))?;
     let better = compare_versions(universe.package(best), &member.package).is_gt();
-    better.then(|| format!("{} stays: {} does not fit the rest", titled(&member.package), universe.package(best).version))
+    better
+        .then(|| format!("{} stays: {} does not fit the rest", titled(&member.package), universe.package(best).version))
 }

@@ -58,7 +58,12 @@ fn host_uses(problem: &Problem<'_>, solution: &Solution) -> Vec<HostUse> {
                     _ => continue,
                 },
             };
-            uses.push(HostUse { consumer: scoped(&kept.package), requirement: link.requirement.clone(), by, native: package });
+            uses.push(HostUse {
+                consumer: scoped(&kept.package),
+                requirement: link.requirement.clone(),
+                by,
+                native: package,
+            });
         }
     }
     uses

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use xpkg_model::learnt::Fact;
 use xpkg_model::host::Host;
 use xpkg_model::installed::Installed;
+use xpkg_model::learnt::Fact;
 use xpkg_model::{Candidates, Ecosystem, Package, Spec};
 
 /// Which installed packages should become newer.

@@ -118,7 +118,12 @@ impl<'u, 'a> Rounds<'u, 'a> {
             if let Some(why) = self.universe.failure.take() {
                 return Err(Unsolvable::one(Node::leaf(What::Source { why })));
             }
-            tracing::debug!(round, packages = self.universe.members.len(), needs = self.universe.needs.len() - before, "solved");
+            tracing::debug!(
+                round,
+                packages = self.universe.members.len(),
+                needs = self.universe.needs.len() - before,
+                "solved"
+            );
             if self.thaw_what_could_change() {
                 continue;
             }
@@ -283,7 +288,10 @@ impl<'u, 'a> Rounds<'u, 'a> {
     /// Tries the packages whose `install_if` holds now.
     fn fire(&mut self, present: &[MemberIx]) -> bool {
         for (name, members) in trigger::fired(self.universe, present) {
-            let known = self.triggered.iter().any(|r| matches!(r.why, RootWhy::Triggered(m) if self.universe.member(m).name == name));
+            let known = self
+                .triggered
+                .iter()
+                .any(|r| matches!(r.why, RootWhy::Triggered(m) if self.universe.member(m).name == name));
             let Some(first) = members.first().copied() else { continue };
             if known || self.rejected.contains(&name) {
                 continue;

@@ -1,6 +1,6 @@
 //! Finds the answer to a request: needs from the request and the root, rounds, what becomes needless, and the reasons.
 
-use xpkg_model::{Op, Requirement, Spec};
+use xpkg_model::{Requirement, Spec};
 
 use crate::explain::{Node, What};
 use crate::orphan;
@@ -44,12 +44,11 @@ fn attempt(problem: &Problem<'_>, targets: Targets, closed: bool) -> Result<Solu
     for package in &problem.request.local {
         let is_it = |m: &u32| universe.member(*m).local && universe.package(*m).key() == package.key();
         let members: Vec<u32> = (0..universe.members.len() as u32).filter(is_it).collect();
-        let mut text = format!("{} (a file)", titled(package));
+        let text = format!("{} (a file)", titled(package));
         if let Some(what) = members.first().and_then(|m| universe.member(*m).refused.clone()) {
             return Err(Unsolvable::one(Node::new(What::Requested { requirement: text }, vec![Node::leaf(what)])));
         }
         let need = universe.need_exactly(text.clone(), members);
-        text.shrink_to_fit();
         asked.push(Root { need, why: RootWhy::Asked(text) });
     }
     let all_may_change = closed || problem.request.upgrade == Upgrade::All;
@@ -74,8 +73,7 @@ fn wanted(universe: &mut Universe<'_>, spec: &Spec) -> Result<Root, Unsolvable> 
     for world in &worlds {
         let need = universe.need_of(None, *world, &requirement);
         let groups = &universe.need(need).groups;
-        let exact = dependency.op == Op::ANY || groups.iter().any(|g| !g.members.is_empty());
-        if exact && groups.iter().any(|g| !g.virtually) {
+        if groups.iter().any(|g| !g.virtually) {
             return Ok(Root { need, why: RootWhy::Asked(text) });
         }
         found.push((groups.is_empty(), need));

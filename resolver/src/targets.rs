@@ -41,7 +41,8 @@ impl Targets {
         let mut targets = Self { wanted: problem.request.install.clone(), ..Self::default() };
         let mut missing = Vec::new();
         let mut find = |spec: &Spec| {
-            let found = scopes(problem, spec).into_iter().find(|e| problem.installed.get(*e, &spec.dependency.name).is_some());
+            let found =
+                scopes(problem, spec).into_iter().find(|e| problem.installed.get(*e, &spec.dependency.name).is_some());
             if found.is_none() {
                 missing.push(Node::leaf(What::NotInstalled { name: spec.to_string() }));
             }
@@ -93,16 +94,21 @@ impl Targets {
 
     /// What this request says of a name, if it says a version.
     fn asked(&self, package: &Package) -> Option<&Spec> {
-        self.wanted.iter().find(|s| {
-            s.ecosystem.is_none_or(|e| e == package.ecosystem) && s.dependency.name == package.name
-        })
+        self.wanted
+            .iter()
+            .find(|s| s.ecosystem.is_none_or(|e| e == package.ecosystem) && s.dependency.name == package.name)
     }
 
     /// Whether the request names exactly this older (or differently built) version.
     pub(crate) fn may_go_back(&self, package: &Package) -> bool {
-        let exact = |d: &Dependency| (d.op == Op::CHECKSUM || d.op.has(Op::EQUAL) && d.op.0 & 6 == 0) && meets_by_name(package, d);
+        let exact = |d: &Dependency| {
+            (d.op == Op::CHECKSUM || d.op.has(Op::EQUAL) && d.op.0 & 6 == 0) && meets_by_name(package, d)
+        };
         self.asked(package).is_some_and(|s| exact(&s.dependency))
-            || self.upgraded.get(&(package.ecosystem, package.name.clone())).is_some_and(|d| d.as_ref().is_some_and(exact))
+            || self
+                .upgraded
+                .get(&(package.ecosystem, package.name.clone()))
+                .is_some_and(|d| d.as_ref().is_some_and(exact))
     }
 
     /// The pin that keeps the package away, in words.

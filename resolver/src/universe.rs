@@ -168,7 +168,8 @@ impl<'a> Universe<'a> {
                 }
             }
         }
-        let refused = if installed.is_some() { self.refuse_installed(&package) } else { self.refuse(&package, name, local) };
+        let refused =
+            if installed.is_some() { self.refuse_installed(&package) } else { self.refuse(&package, name, local) };
         self.members.push(Member { package, name, installed, local, refused });
         self.names[name as usize].members.push(ix);
         ix

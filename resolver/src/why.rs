@@ -61,7 +61,9 @@ fn reasons(universe: &mut Universe<'_>, member: MemberIx, told: &mut BTreeSet<Me
     for consumer in all.iter().copied().filter(|c| *c != member) {
         let deps = universe.deps(consumer);
         let mut needs = deps.needs.iter().map(|n| universe.need(*n));
-        let Some(requirement) = needs.find(|n| n.members().any(|m| m == member)).map(|n| n.text.clone()) else { continue };
+        let Some(requirement) = needs.find(|n| n.members().any(|m| m == member)).map(|n| n.text.clone()) else {
+            continue;
+        };
         let what = What::Needs { consumer: titled(universe.package(consumer)), requirement };
         let because = if depth > 1 { reasons(universe, consumer, told, depth - 1) } else { Vec::new() };
         nodes.push(Node::new(what, because));

@@ -210,7 +210,8 @@ fn alpine_git_on_openwrt() {
     let libssl = root.real("/usr/lib/libssl.so.3").unwrap();
     let curl = Arc::clone(&root.files[&root.real("/usr/lib/libcurl.so.4").unwrap()].0);
     let (facts, owner) = root.files[&libssl].clone();
-    let victim = curl.undefined.iter().find(|name| facts.export(name).is_some()).unwrap().clone();
+    let victim =
+        curl.undefined.iter().find(|n| n.starts_with("SSL_CTX_") && facts.export(n).is_some()).unwrap().clone();
     let mut poorer = (*facts).clone();
     poorer.exports.retain(|e| e.name != victim);
     root.files.insert(libssl, (Arc::new(poorer), owner));

@@ -1,1 +1,20 @@
-//! Suites across crates, on generated and on real systems.
+//! What the suites across crates share: the built program, real systems, the real native managers as judges, mounts.
+//!
+//! For tests only; everything here panics when the machine does not do what a test needs.
+
+pub mod database;
+pub mod feed;
+pub mod judge;
+pub mod overlay;
+pub mod program;
+pub mod system;
+pub mod tls;
+pub mod trace;
+
+pub use database::Databases;
+pub use judge::Answers;
+pub use overlay::Overlay;
+pub use program::Xpkg;
+pub use system::System;
+pub use tls::TlsServer;
+pub use trace::Trace;

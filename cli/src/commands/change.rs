@@ -90,6 +90,12 @@ fn change(
     options: &Change,
 ) -> Result<Done, Failure> {
     let global = context.global;
+    let apply = Apply {
+        no_scripts: global.no_scripts,
+        replace_applets: options.replace_applets,
+        overwrite: options.overwrite,
+    };
+    session.permit(&apply);
     let depth = if global.dry_run && !global.fetch { Depth::Plan } else { Depth::Fetch };
     let prepared = session.prepare(request, depth)?;
     context.terminal.finish();
@@ -103,11 +109,6 @@ fn change(
     if !global.yes && !prepared.plan().is_empty() && !context.terminal.confirm("Do it?") {
         return Err(Failure::Declined);
     }
-    let apply = Apply {
-        no_scripts: global.no_scripts,
-        replace_applets: options.replace_applets,
-        overwrite: options.overwrite,
-    };
     let receipt = session.apply(&prepared, &apply)?;
     context.terminal.finish();
     if global.json {
@@ -118,6 +119,12 @@ fn change(
         }
         terminal::json("plan", body);
     } else {
+        for note in &receipt.notes {
+            context.terminal.say(&format!("note: {note}"));
+        }
+        for script in &receipt.scripts_skipped {
+            context.terminal.say(&format!("note: not run: {script}"));
+        }
         for failure in &receipt.script_failures {
             eprintln!("warning: {failure}");
         }

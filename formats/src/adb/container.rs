@@ -95,14 +95,14 @@ pub(crate) fn write(
     what: &str,
     schema: Schema,
     adb: &[u8],
-    keys: &[&SecretKey],
+    key: Option<&SecretKey>,
     data: impl Read,
     compression: Compression,
 ) -> Result<(), Error> {
     let digest = ring::digest::digest(&SHA512, adb);
     let head = [b"ADB.".as_slice(), &schema.bytes(), &block::header(Kind::Adb, adb.len() as u64)].concat();
     let mut rest = block::padding(adb.len() as u64).to_vec();
-    for key in keys {
+    if let Some(key) = key {
         let payload = signature::sign(schema, digest.as_ref(), key)?;
         let len = payload.len() as u64;
         rest.extend(block::header(Kind::Signature, len));

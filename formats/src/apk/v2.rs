@@ -12,14 +12,14 @@ pub(crate) mod signature;
 
 use std::io::{Read, Seek};
 
-use xpkg_model::Identity;
+use xpkg_model::{Ecosystem, Identity};
 
-use crate::Error;
 use crate::archive::member::Metered;
 use crate::archive::tar;
 use crate::keys::{Hash, Keyring, Verified};
 use crate::package::paths::Paths;
-use crate::package::{Envelope as _, EntrySink, Meta};
+use crate::package::{EntrySink, Envelope as _, Meta};
+use crate::{Error, Limits};
 
 pub use builder::{Builder, Written};
 pub use sealed::Sealed;
@@ -31,6 +31,11 @@ pub struct Reader<R> {
 }
 
 impl<R: Read + Seek> Reader<R> {
+    /// Opens a package; [`Sealed`] allows to check it before its metadata is parsed.
+    pub fn open(file: R, what: &str, ecosystem: Ecosystem, limits: &Limits) -> Result<Self, Error> {
+        Sealed::read(file, what, limits)?.open(ecosystem)
+    }
+
     /// What the package says about itself.
     pub fn meta(&self) -> &Meta {
         &self.meta
@@ -60,9 +65,12 @@ impl<R: Read + Seek> Reader<R> {
         }
         member.start(&[Hash::Sha256]);
         let mut paths = Paths::new();
-        tar::each(member.inflate(limits.max_unpacked, what, "the unpacked payload"), what, limits, &mut |item, content| {
-            payload::hand_out(item, content, what, &mut paths, sink)
-        })?;
+        tar::each(
+            member.inflate(limits.max_unpacked, what, "the unpacked payload"),
+            what,
+            limits,
+            &mut |item, content| payload::hand_out(item, content, what, &mut paths, sink),
+        )?;
         // apk-tools, src/extract_v2.c: a member after the payload is a format error.
         if !member.at_end(what)? {
             return Err(Error::malformed(what, "something follows its payload"));

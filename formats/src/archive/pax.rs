@@ -106,7 +106,9 @@ mod tests {
 
     #[test]
     fn lying_lengths_are_refused() {
-        for data in ["5 a=b\n", "99 a=b\n", "0 a=b\n", "1 ", "x a=b\n", "6 a=b", "4 \n\n\n", "18446744073709551615 a=b\n"] {
+        for data in
+            ["5 a=b\n", "99 a=b\n", "0 a=b\n", "1 ", "x a=b\n", "6 a=b", "4 \n\n\n", "18446744073709551615 a=b\n"]
+        {
             assert!(Pending::default().read(data.as_bytes(), 8).is_err(), "{data:?}");
         }
     }

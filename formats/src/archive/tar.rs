@@ -111,6 +111,10 @@ fn item(header: &Header, size: u64, pending: Pending, what: &str) -> Result<Item
     let io = |e| Error::io(what, e);
     let name = pending.name.unwrap_or_else(|| header.path_bytes().into_owned());
     let refuse = |reason: &str| Error::entry(what, &name, reason);
+    if name.is_empty() {
+        // apk takes such a header for the end of the archive.
+        return Err(refuse("it has no name"));
+    }
     if pending.size.is_some_and(|declared| declared != size) {
         return Err(refuse("its two sizes differ"));
     }

@@ -128,11 +128,9 @@ impl PublicKey {
     /// Whether `signature` is this key's over a message. Ed25519 has its own digest and ignores `hash`.
     pub fn verify(&self, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
         match self.kind {
-            Kind::Ed25519 { .. } => {
-                ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, &self.raw)
-                    .verify(message, signature)
-                    .is_ok()
-            }
+            Kind::Ed25519 { .. } => ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, &self.raw)
+                .verify(message, signature)
+                .is_ok(),
             _ => self.verify_digest(hash, &hash.of(message), signature),
         }
     }

@@ -93,8 +93,7 @@ impl SecretKey {
                     Hash::Sha512 => &RSA_PKCS1_SHA512,
                 };
                 let mut signature = vec![0; key.public().modulus_len()];
-                key.sign(padding, &SystemRandom::new(), message, &mut signature)
-                    .map_err(|_| bad("signing failed"))?;
+                key.sign(padding, &SystemRandom::new(), message, &mut signature).map_err(|_| bad("signing failed"))?;
                 Ok(signature)
             }
             Kind::P256(key) => {

@@ -106,7 +106,7 @@ pub(super) fn undo<'a>(
     root: &Arc<OwnedFd>,
     id: &str,
     dirs: impl Iterator<Item = &'a RelPath>,
-    made: &[RelPath],
+    made: &'a [RelPath],
 ) -> Result<()> {
     let prefix = format!(".xpkg-{id}-");
     for path in dirs.chain(made) {

@@ -12,6 +12,7 @@ use super::codec::Packer;
 use super::lookup::{Collector, KINDS, Kind};
 use super::meta::Meta;
 use super::rows::{PER_BLOCK, write_block};
+use crate::cache::readable_temp;
 use crate::error::{Error, Result};
 
 /// Most packages of one index; the largest real one has 18,000.
@@ -45,8 +46,7 @@ impl Builder {
     /// Begins a file that will become `path`.
     pub fn create(path: &Path) -> Result<Self> {
         let dir = path.parent().unwrap_or(Path::new("."));
-        let temp = tempfile::Builder::new().prefix(".new-").tempfile_in(dir);
-        let temp = temp.map_err(|e| Error::io("make a file in", dir, e))?.into_temp_path();
+        let temp = readable_temp(dir)?.into_temp_path();
         let conn = Connection::open(&temp).map_err(|e| Error::database(path, e))?;
         conn.execute_batch(PREPARE).map_err(|e| Error::database(path, e))?;
         Ok(Self {
@@ -124,7 +124,8 @@ impl Builder {
         let failed = |e| Error::database(&self.path, e);
         for (kind, collector) in KINDS.into_iter().zip(std::mem::take(&mut self.collectors)) {
             let mut insert = self.conn.prepare_cached("INSERT INTO lookup (id, data) VALUES (?, ?)").map_err(failed)?;
-            let bits = collector.buckets(|bucket, data| insert.execute(params![row_id(kind, bucket), data]).map(|_| ()));
+            let bits =
+                collector.buckets(|bucket, data| insert.execute(params![row_id(kind, bucket), data]).map(|_| ()));
             let bits = bits.map_err(failed)?;
             if let Some(slot) = meta.bits.get_mut(kind as usize) {
                 *slot = bits;

@@ -88,7 +88,7 @@ pub(super) struct Packer(Compress);
 
 impl Packer {
     pub fn new() -> Self {
-        Self(Compress::new(Compression::new(6), false))
+        Self(Compress::new(Compression::new(4), false))
     }
 
     /// The length, then the deflated bytes.
@@ -116,11 +116,13 @@ impl Unpacker {
 
     pub fn unpack(&mut self, packed: &[u8]) -> Result<Vec<u8>, Bad> {
         let mut reader = Reader(packed);
-        let size = usize::try_from(reader.int()?).ok().filter(|n| *n <= MAX_BLOCK).ok_or(Bad("a block is too large"))?;
+        let size =
+            usize::try_from(reader.int()?).ok().filter(|n| *n <= MAX_BLOCK).ok_or(Bad("a block is too large"))?;
         self.0.reset(false);
-        let mut out = Vec::with_capacity(size);
+        // One byte more than announced: the inflater must come to the stream's own end, and a longer one is noticed.
+        let mut out = Vec::with_capacity(size + 1);
         match self.0.decompress_vec(reader.0, &mut out, FlushDecompress::Finish) {
-            Ok(Status::StreamEnd | Status::Ok | Status::BufError) if out.len() == size => Ok(out),
+            Ok(Status::StreamEnd) if out.len() == size => Ok(out),
             _ => Err(Bad("a block does not inflate")),
         }
     }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use xpkg_model::{Ecosystem, Package};
@@ -17,9 +17,9 @@ use super::rows;
 use crate::error::{Error, Result};
 
 /// Inflated hot blocks kept: some 20 KiB each.
-const BLOCKS_KEPT: usize = 48;
-/// Packages kept, so that one asked for twice exists once; some 2 KiB each.
-const PACKAGES_KEPT: usize = 1024;
+const BLOCKS_KEPT: usize = 16;
+/// Packages remembered while somebody holds them, so that one asked for twice exists once.
+const PACKAGES_KNOWN: usize = 2048;
 
 /// A catalogue file.
 pub(super) struct CatalogueFile {
@@ -33,7 +33,7 @@ pub(super) struct CatalogueFile {
     unpacker: RefCell<Unpacker>,
     /// The last ones used, newest at the end.
     blocks: RefCell<Vec<(u32, Rc<[u8]>)>>,
-    packages: RefCell<HashMap<u32, Arc<Package>>>,
+    packages: RefCell<HashMap<u32, Weak<Package>>>,
 }
 
 impl CatalogueFile {
@@ -127,16 +127,16 @@ impl CatalogueFile {
 
     /// The package at a place, without its cold fields.
     pub fn package(&self, ordinal: u32) -> Result<Arc<Package>> {
-        if let Some(package) = self.packages.borrow().get(&ordinal) {
-            return Ok(package.clone());
+        if let Some(package) = self.packages.borrow().get(&ordinal).and_then(Weak::upgrade) {
+            return Ok(package);
         }
         let hot = self.hot(ordinal / self.meta.per_block, true)?;
         let package = Arc::new(self.decode(&hot, ordinal)?);
-        let mut kept = self.packages.borrow_mut();
-        if kept.len() >= PACKAGES_KEPT {
-            kept.clear();
+        let mut known = self.packages.borrow_mut();
+        if known.len() >= PACKAGES_KNOWN {
+            known.retain(|_, package| package.strong_count() > 0);
         }
-        kept.insert(ordinal, package.clone());
+        known.insert(ordinal, Arc::downgrade(&package));
         Ok(package)
     }
 

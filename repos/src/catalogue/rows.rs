@@ -219,7 +219,10 @@ mod tests {
     fn every_field_comes_back() {
         let mut p = Package::new(Ecosystem::Openwrt, "a", "1-r0");
         p.scheme = VersionScheme::Deb;
-        for (i, text) in [&mut p.arch, &mut p.description, &mut p.url, &mut p.license, &mut p.origin, &mut p.maintainer].into_iter().enumerate() {
+        for (i, text) in [&mut p.arch, &mut p.description, &mut p.url, &mut p.license, &mut p.origin, &mut p.maintainer]
+            .into_iter()
+            .enumerate()
+        {
             *text = format!("text {i}");
         }
         p.commit = "da4780262417a9446b7d13fe9bb7e83c54edb53d".into();

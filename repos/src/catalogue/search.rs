@@ -36,9 +36,16 @@ impl Catalogue {
     }
 
     /// Hands out the names that begin so, for completing what a person types; the same name may come more than once.
-    pub fn names(&self, ecosystem: Option<Ecosystem>, prefix: &str, sink: &mut dyn FnMut(Ecosystem, &str)) -> Result<()> {
+    pub fn names(
+        &self,
+        ecosystem: Option<Ecosystem>,
+        prefix: &str,
+        sink: &mut dyn FnMut(Ecosystem, &str),
+    ) -> Result<()> {
         for (source, file) in self.sources.iter().zip(&self.files) {
-            let Some(file) = file.as_ref().filter(|_| ecosystem.is_none_or(|e| e == source.ecosystem)) else { continue };
+            let Some(file) = file.as_ref().filter(|_| ecosystem.is_none_or(|e| e == source.ecosystem)) else {
+                continue;
+            };
             for block in 0..file.block_count() {
                 let hot = file.hot(block, false)?;
                 file.names(&hot)?.into_iter().filter(|n| n.starts_with(prefix)).for_each(|n| sink(source.ecosystem, n));

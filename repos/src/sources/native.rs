@@ -87,7 +87,8 @@ pub(super) fn arch_of_root(root: &dyn RootView) -> Result<Option<String>> {
     }
     // OpenWrt says it in a file of its own; apk's database in every package that is not for all architectures.
     let release = read_text(root, &path("/etc/openwrt_release")?)?;
-    let word = release.lines().find_map(|l| l.strip_prefix("DISTRIB_ARCH=")).map(|w| w.trim_matches(['\'', '"']).to_owned());
+    let word =
+        release.lines().find_map(|l| l.strip_prefix("DISTRIB_ARCH=")).map(|w| w.trim_matches(['\'', '"']).to_owned());
     match word.filter(|w| !w.is_empty()) {
         Some(word) => Ok(Some(word)),
         None => installed_arch(root, &path("/lib/apk/db/installed")?),
@@ -122,7 +123,11 @@ mod tests {
         for (url, kind, name) in [
             ("https://dl-cdn.alpinelinux.org/alpine/v3.19/main", Kind::V2, "v3.19-main"),
             ("https://downloads.openwrt.org/releases/25.12.2/packages/x86_64/base/packages.adb", Kind::Ndx, "base"),
-            ("https://downloads.openwrt.org/releases/25.12.2/targets/x86/64/packages/packages.adb", Kind::Ndx, "targets"),
+            (
+                "https://downloads.openwrt.org/releases/25.12.2/targets/x86/64/packages/packages.adb",
+                Kind::Ndx,
+                "targets",
+            ),
             ("/packages.adb", Kind::Ndx, "native"),
             ("http://127.0.0.1:8000", Kind::V2, "native"),
         ] {

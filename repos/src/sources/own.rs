@@ -120,7 +120,9 @@ impl OwnSource {
 
     fn check(&self) -> Result<(), String> {
         crate::transport::check_url(&self.url).map_err(|e| e.to_string())?;
-        let word = |w: &str| !w.is_empty() && w.len() <= 128 && w.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+".contains(&b));
+        let word = |w: &str| {
+            !w.is_empty() && w.len() <= 128 && w.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+".contains(&b))
+        };
         let component = |c: &String| c.split('/').all(|part| word(part) && !matches!(part, "." | ".."));
         if self.components.len() > MAX_COMPONENTS || !self.components.iter().all(component) {
             return Err("`components` is too long or holds a bad name".into());
@@ -176,7 +178,11 @@ impl OwnSource {
             tag: self.tag.clone(),
             origin: Origin::Own { file: file.clone() },
         };
-        Ok(if self.components.is_empty() { vec![one(None)] } else { self.components.iter().map(|c| one(Some(c))).collect() })
+        Ok(if self.components.is_empty() {
+            vec![one(None)]
+        } else {
+            self.components.iter().map(|c| one(Some(c))).collect()
+        })
     }
 }
 

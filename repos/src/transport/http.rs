@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
+    ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED,
+    LOCATION, RANGE,
 };
 use reqwest::{StatusCode, Url, redirect};
 
@@ -17,6 +18,8 @@ use crate::error::{Error, Result};
 
 /// Hops; browsers follow 20, mirrors need two or three.
 const MAX_REDIRECTS: usize = 8;
+/// Attempts in all, those that brought something included.
+const MAX_ATTEMPTS: u32 = 64;
 /// Longest pause between two attempts.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// Bytes moved at once.
@@ -89,19 +92,24 @@ pub(super) fn get(
         progress.have = 0;
     }
     let options = &transport.options;
-    for attempt in 0..=options.retries {
+    let mut idle = 0;
+    for _ in 0..MAX_ATTEMPTS {
+        let before = progress.have;
         let failed = match attempt_once(transport, &url, get, dest, &mut progress, transfer) {
             Ok(got) => return Ok(got),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::Passing(reason)) => reason,
         };
-        if attempt == options.retries {
+        // A line that drops every few megabytes still brings a large file.
+        idle = if progress.have > before { 0 } else { idle + 1 };
+        if idle > options.retries {
             return Err(Error::Network { url: shown(get.url), reason: failed });
         }
         transfer.detail(format!("{}: {failed}; trying again", shown(get.url)));
-        std::thread::sleep(options.backoff.saturating_mul(1 << attempt.min(16)).min(MAX_BACKOFF));
+        #[allow(clippy::disallowed_methods, reason = "the bounded pause between two attempts")]
+        std::thread::sleep(options.backoff.saturating_mul(1 << idle.saturating_sub(1).min(16)).min(MAX_BACKOFF));
     }
-    Err(Error::Network { url: shown(get.url), reason: "no attempt was made".into() })
+    Err(Error::Network { url: shown(get.url), reason: format!("broken off {MAX_ATTEMPTS} times") })
 }
 
 fn attempt_once(

@@ -70,7 +70,7 @@ fn suspects(checker: &Checker<'_>, closure: &Closure, object: &Object, name: &st
         let suspect = Suspect { soname: soname.clone(), file: checker.loader.path.clone(), owner };
         scored.push((likeness(facts, name), usize::MAX, suspect));
     }
-    scored.sort_by(|a, b| b.0.cmp(&a.0)); // stable: the order of needing decides between equals
+    scored.sort_by_key(|s| std::cmp::Reverse(s.0)); // stable: the order of needing decides between equals
     let key = scored.first().map_or(usize::MAX - 1, |s| s.1);
     (key, scored.into_iter().map(|(_, _, suspect)| suspect).collect())
 }

@@ -301,8 +301,8 @@ fn what_others_would_lose() {
     let gone = [Gone { path: "/usr/lib/libz.so.1.3".to_owned(), soname: Some("libz.so.1".to_owned()) }];
 
     let removed = reverse_check(&before, &base(), &remaining, &gone);
-    let library = ("missing-library", "libz.so.1");
-    assert_eq!(codes(&removed), [library, library]);
+    let lost = ("missing-library", "libz.so.1");
+    assert_eq!(codes(&removed), [lost, lost]);
     assert!(removed.findings.iter().all(|f| !f.file.contains("broken") && !f.file.contains("apart")));
 
     let replaced = base().with("/usr/lib/libz.so.1", library(&[], &[], &["inflate"]), None);

@@ -4,7 +4,7 @@
 //! == title                      a new case
 //! native openwrt                whose root it is (first line of a case)
 //! have openwrt:zlib 1.3-r1 explicit held | provides: so:libz.so.1
-//! offer alpine:jq 1.7-r0 | depends: so:libz.so.1 !foo | install_if: a b | priority: 10 | arch: x | layer: 1 | id: 7
+//! offer alpine:jq 1.7-r0 | depends: so:libz.so.1 !foo | install_if: a b | priority: 10 | arch: x | layer: 1 | id: 7 | scheme: deb
 //! file alpine:x 1-r0            a package file given by the request
 //! host alpine so:libc.so by words [native NAME]      `-` instead of a world: shared
 //! mask alpine:musl why …
@@ -19,6 +19,7 @@
 //! uses alpine:jq so:libz.so.1 from WORDS          a host use, in any order
 //! notes WORDS · fails WORDS                       text that must be there
 //! ```
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::sync::Arc;
 
@@ -28,7 +29,10 @@ use xpkg_model::host::{Host, HostProvide};
 use xpkg_model::installed::{Installed, InstalledPackage};
 use xpkg_model::learnt::Fact;
 use xpkg_model::plan::Reason;
-use xpkg_model::{Action, Candidates, Dependency, Ecosystem, Identity, Package, PackageKey, Plan, Provide, Requirement, Spec};
+use xpkg_model::{
+    Action, Candidates, Dependency, Ecosystem, Identity, Package, PackageKey, Plan, Provide, Requirement, Spec,
+    VersionScheme,
+};
 use xpkg_resolver::{Problem, Request, Solution, Unsolvable, Upgrade, plan, solve};
 
 /// Offered packages and hints.
@@ -160,7 +164,9 @@ fn step(step: &xpkg_model::Step) -> String {
     match (step.action, &step.old) {
         (Action::Install, _) => format!("+ {}:{} {} {reason}", p.ecosystem, p.name, p.version),
         (Action::Remove, _) => format!("- {}:{} {} {reason}", p.ecosystem, p.name, p.version),
-        (Action::Replace, Some(old)) => format!("~ {}:{} {} -> {} {reason}", p.ecosystem, p.name, old.version, p.version),
+        (Action::Replace, Some(old)) => {
+            format!("~ {}:{} {} -> {} {reason}", p.ecosystem, p.name, old.version, p.version)
+        }
         (Action::Replace, None) => format!("~ {}:{} ? -> {} {reason}", p.ecosystem, p.name, p.version),
     }
 }
@@ -222,7 +228,8 @@ fn read_line(case: &mut Case, line: &str) -> Result<(), Failure> {
         }
         "proves" => {
             let [name, version, capabilities @ ..] = words.as_slice() else { return Err("proves?".into()) };
-            let provides = capabilities.iter().map(|c| c.parse::<Dependency>().map(Provide::from)).collect::<Result<_, _>>()?;
+            let provides =
+                capabilities.iter().map(|c| c.parse::<Dependency>().map(Provide::from)).collect::<Result<_, _>>()?;
             case.learnt.push(Fact::Provides { package: key(name, version)?, provides });
         }
         "unfit" => {
@@ -304,6 +311,7 @@ fn package(text: &str) -> Result<(Package, Vec<String>), Failure> {
             "install_if" => package.install_if = parse_list(value)?,
             "priority" => package.provider_priority = Some(value.parse()?),
             "arch" => package.arch = value.to_owned(),
+            "scheme" if value == "deb" => package.scheme = VersionScheme::Deb,
             "layer" => package.layer = value.parse()?,
             "id" => package.identity = Some(Identity::ApkSha1([value.parse()?; 20])),
             other => return Err(format!("unknown field `{other}`").into()),

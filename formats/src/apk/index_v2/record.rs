@@ -52,7 +52,9 @@ impl Record {
             // Of the installed database; apk ignores them here.
             b'F' | b'M' | b'R' | b'Z' => {}
             // apk-tools, src/package.c: an upper-case field is one that old versions must not ignore.
-            b'A'..=b'Z' => return Err("it is not known, and what needs it cannot be installed".to_owned()),
+            _ if field.is_ascii_uppercase() => {
+                return Err("it is not known, and what needs it cannot be installed".to_owned());
+            }
             _ => {}
         }
         Ok(())

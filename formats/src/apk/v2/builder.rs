@@ -67,6 +67,10 @@ impl Builder {
     /// Adds an entry. Directories above it that were not added yet are added as root's with mode 0755. Sizes and digests are
     /// computed from `content`, which is read to its end for a regular file and not at all for others.
     pub fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<(), Error> {
+        if entry.path.is_root() && entry.kind == EntryKind::Dir {
+            // The layout has no name for it.
+            return Ok(());
+        }
         for parent in entry.path.ancestors() {
             if !self.dirs.contains(&parent) {
                 let mut dir = Entry::new(parent, EntryKind::Dir, 0o755);

@@ -38,7 +38,9 @@ pub(crate) fn check_words(package: &Package) -> Result<(), String> {
 
 /// Reads a decimal number.
 pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.trim().parse().map_err(|_| format!("`{}` is no number in range", text.chars().take(40).collect::<String>().escape_debug()))
+    text.trim()
+        .parse()
+        .map_err(|_| format!("`{}` is no number in range", text.chars().take(40).collect::<String>().escape_debug()))
 }
 
 /// A list as apk writes it.

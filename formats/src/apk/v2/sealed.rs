@@ -42,7 +42,16 @@ impl<R: Read + Seek> Sealed<R> {
         drain(member.inflate(limits.max_metadata, what, "the control member"), what)?;
         let digests = member.finish();
         let control_end = member.offset();
-        Ok(Self { file, what: what.to_owned(), limits: limits.clone(), signatures, control, control_end, length, digests })
+        Ok(Self {
+            file,
+            what: what.to_owned(),
+            limits: limits.clone(),
+            signatures,
+            control,
+            control_end,
+            length,
+            digests,
+        })
     }
 
     /// Parses the metadata.

@@ -104,7 +104,10 @@ impl Signatures {
             Some(key) => Err(Error::BadSignature { what: what.to_owned(), key }),
             None => {
                 let names = self.usable.iter().map(|s| s.key.escape_debug().to_string());
-                Err(Error::UnknownKey { what: what.to_owned(), names: names.chain(self.other.iter().cloned()).collect() })
+                Err(Error::UnknownKey {
+                    what: what.to_owned(),
+                    names: names.chain(self.other.iter().cloned()).collect(),
+                })
             }
         }
     }

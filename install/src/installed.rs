@@ -1,0 +1,52 @@
+//! What is installed on a root, as the native database and our own state tell it together. Reads only.
+
+use std::collections::BTreeSet;
+
+use xpkg_model::installed::{Installed, InstalledPackage};
+use xpkg_model::root::RootView;
+use xpkg_model::Ecosystem;
+
+use crate::Result;
+use crate::native::NativeApk;
+use crate::state::{State, read_world};
+
+/// Reads a root. Without a native database nothing is installed. The generated provider is not a package of either world
+/// and is left out, here and in the world.
+pub fn read(root: &dyn RootView, native: Ecosystem) -> Result<Installed> {
+    let state = State::load(root)?;
+    let mut installed = Installed { wanted: read_world(root)?, ..Installed::default() };
+    let Some(apk) = NativeApk::detect(root, native)? else { return Ok(installed) };
+    installed.world = apk.world(root)?;
+    let explicit: BTreeSet<String> =
+        installed.world.iter().filter(|d| !d.conflict).map(|d| d.name.clone()).collect();
+    apk.each(root, &mut |record| {
+        let name = record.package.name.clone();
+        if state.provider.as_ref() == Some(&name) {
+            return Ok(());
+        }
+        let ours = state.registered(&name).filter(|f| match (&f.package.identity, &record.package.identity) {
+            (Some(a), Some(b)) => a.prefix() == b.prefix(),
+            _ => true,
+        });
+        installed.packages.push(match ours {
+            Some(foreign) => InstalledPackage {
+                package: foreign.package.clone(),
+                explicit: foreign.explicit || explicit.contains(&name),
+                held: state.held.contains(&(foreign.package.ecosystem, foreign.package.name.clone())),
+                foreign: true,
+                registered_as: (foreign.registered != foreign.package.name).then(|| foreign.registered.clone()),
+            },
+            None => InstalledPackage {
+                explicit: explicit.contains(&name),
+                held: state.held.contains(&(native, name.clone())),
+                package: record.package,
+                foreign: false,
+                registered_as: None,
+            },
+        });
+        Ok(())
+    })?;
+    let provider = state.provider.as_deref();
+    installed.world.retain(|d| Some(d.name.as_str()) != provider && state.registered(&d.name).is_none());
+    Ok(installed)
+}

@@ -1,0 +1,314 @@
+//! apk's databases on a root, both generations: which one it is, reading it as a stream, and staging a changed one.
+//! What is not touched keeps its bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+
+use tempfile::SpooledTempFile;
+use xpkg_formats::apk::db::scripts::Packing;
+use xpkg_formats::apk::db::{self, DbFile, Generation, InstalledRecord, Script, ScriptsWriter, Trigger};
+use xpkg_formats::{BoxError, Limits};
+use xpkg_model::payload::ScriptKind;
+use xpkg_model::root::RootView;
+use xpkg_model::{Dependency, Ecosystem, RelPath};
+
+use super::Registration;
+use super::lists::{edit_arch, edit_world};
+use crate::{Error, Meta, Result, Target};
+
+/// Databases up to this size are rewritten in memory.
+const SPOOL: usize = 1 << 20;
+/// `world`, `arch` and `triggers` are lists of words.
+const MAX_LIST: u64 = 16 << 20;
+
+/// The apk of a root.
+#[derive(Clone, Copy, Debug)]
+pub struct NativeApk {
+    /// World whose packages it manages.
+    pub ecosystem: Ecosystem,
+    /// Which generation reads the files.
+    pub generation: Generation,
+}
+
+/// What changes in the databases.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Names of the packages that go or are replaced.
+    pub remove: BTreeSet<String>,
+    /// What comes.
+    pub add: Vec<Registration>,
+    /// Files that a remaining package loses to another.
+    pub lose: BTreeMap<String, BTreeSet<RelPath>>,
+    /// Links that a remaining package gets back.
+    pub regain: BTreeMap<String, Vec<(RelPath, Vec<u8>)>>,
+    /// Entries of the world to set.
+    pub world_set: Vec<Dependency>,
+    /// Names to take out of the world.
+    pub world_remove: Vec<String>,
+    /// Architectures to add.
+    pub arch_add: Vec<String>,
+    /// Architectures to take out again.
+    pub arch_remove: Vec<String>,
+}
+
+impl NativeApk {
+    /// Finds the apk that owns a root; `None` when there is no database.
+    pub fn detect(root: &(impl RootView + ?Sized), ecosystem: Ecosystem) -> Result<Option<Self>> {
+        let path = RelPath::literal(db::INSTALLED);
+        if root.node(&path).map_err(|e| Error::io("reading", &path, e))?.is_none() {
+            return Ok(None);
+        }
+        let mut by_package = None;
+        let mut by_records = None;
+        let mut native = Self { ecosystem, generation: Generation::Apk2 };
+        native.each(root, &mut |record| {
+            let name = record.package.name.as_str();
+            // Alpine calls it apk-tools; OpenWrt apk-mbedtls, apk-openssl, apk-wolfssl.
+            if (name == "apk" || name.starts_with("apk-")) && record.file_paths().any(|(path, _)| path.file_name() == b"apk") {
+                let three = !record.package.version.starts_with("2.");
+                by_package = Some(if three { Generation::Apk3 } else { Generation::Apk2 });
+            }
+            if record.flags.contains('S') || !record.package.tags.is_empty() {
+                by_records = Some(Generation::Apk3);
+            }
+            Ok(())
+        })?;
+        // Records that apk 2 cannot read outweigh a package that may be there for something else.
+        native.generation = by_records.or(by_package).unwrap_or(Generation::Apk2);
+        Ok(Some(native))
+    }
+
+    /// Hands over every installed package.
+    pub fn each(
+        &self,
+        root: &(impl RootView + ?Sized),
+        sink: &mut dyn FnMut(InstalledRecord) -> Result<(), BoxError>,
+    ) -> Result<()> {
+        let path = RelPath::literal(db::INSTALLED);
+        let Some(file) = root.open(&path).map_err(|e| Error::io("opening", &path, e))? else { return Ok(()) };
+        db::read_installed(BufReader::new(file), &path.to_string(), self.ecosystem, &Limits::default(), sink)
+            .map_err(|e| unwrap(e, &path))
+    }
+
+    /// The world, as written.
+    pub fn world(&self, root: &(impl RootView + ?Sized)) -> Result<Vec<Dependency>> {
+        let text = text(root, db::WORLD)?.unwrap_or_default();
+        xpkg_model::dependency::parse_list(&text).map_err(|e| Error::native(format!("/{}", db::WORLD), e))
+    }
+
+    /// Architectures that may be installed.
+    pub fn arches(&self, root: &(impl RootView + ?Sized)) -> Result<Vec<String>> {
+        Ok(text(root, db::ARCH)?.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect())
+    }
+
+    /// Trigger patterns by the 20 bytes of the package's identity.
+    pub fn triggers(&self, root: &(impl RootView + ?Sized)) -> Result<Vec<Trigger>> {
+        let text = text(root, db::TRIGGERS)?.unwrap_or_default();
+        Trigger::parse(text.as_bytes(), db::TRIGGERS).map_err(|e| Error::native(format!("/{}", db::TRIGGERS), e))
+    }
+
+    /// Scripts of the packages that `wanted` names by the 20 bytes of their identity.
+    pub fn scripts(
+        &self,
+        root: &(impl RootView + ?Sized),
+        wanted: &mut dyn FnMut(&[u8; 20], ScriptKind) -> bool,
+    ) -> Result<Vec<Script>> {
+        let mut found = Vec::new();
+        let Some((path, file)) = open_scripts(root)? else { return Ok(found) };
+        let limits = Limits::default();
+        db::read_scripts(BufReader::new(file), &path.to_string(), &limits, &mut |script| {
+            if wanted(&script.id, script.kind) {
+                found.push(script);
+            }
+            Ok(())
+        })
+        .map_err(|e| unwrap(e, &path))?;
+        Ok(found)
+    }
+
+    /// Stages the changed databases. Files whose bytes stay the same are not staged.
+    pub fn stage(&self, target: &mut dyn Target, changes: &Changes) -> Result<()> {
+        let removed = self.stage_installed(target, changes)?;
+        self.stage_scripts(target, changes, &removed)?;
+        self.stage_triggers(target, changes, &removed)?;
+        let edit = |text: &str| edit_world(text, &changes.world_set, &changes.world_remove);
+        stage_text(target, db::WORLD, &edit)?;
+        if !changes.arch_add.is_empty() || !changes.arch_remove.is_empty() {
+            stage_text(target, db::ARCH, &|text| edit_arch(text, &changes.arch_add, &changes.arch_remove))?;
+        }
+        Ok(())
+    }
+
+    /// Answers the identities of what went.
+    fn stage_installed(&self, target: &mut dyn Target, changes: &Changes) -> Result<BTreeSet<[u8; 20]>> {
+        let path = RelPath::literal(db::INSTALLED);
+        let untouched = changes.remove.is_empty() && changes.add.is_empty();
+        if untouched && changes.lose.is_empty() && changes.regain.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let mut out = SpooledTempFile::new(SPOOL);
+        let mut add: BTreeMap<&str, &InstalledRecord> =
+            changes.add.iter().map(|r| (r.record.package.name.as_str(), &r.record)).collect();
+        let mut removed = BTreeSet::new();
+        self.each(target, &mut |mut record| {
+            let name = record.package.name.clone();
+            if self.generation == Generation::Apk3 {
+                // apk 3 keeps the database sorted; apk 2 in the order of installation.
+                while let Some((first, new)) = add.first_key_value()
+                    && *first < name.as_str()
+                    && !changes.remove.contains(*first)
+                {
+                    db::write_record(&mut out, new)?;
+                    add.pop_first();
+                }
+            }
+            if changes.remove.contains(&name) {
+                removed.extend(record.package.identity.map(|id| id.prefix()));
+                if let Some(new) = add.remove(name.as_str()) {
+                    db::write_record(&mut out, new)?;
+                }
+                return Ok(());
+            }
+            if let Some(lost) = changes.lose.get(&name) {
+                for dir in &mut record.dirs {
+                    dir.files.retain(|file| dir.path.join(&file.name).map_or(true, |path| !lost.contains(&path)));
+                }
+            }
+            for (path, target) in changes.regain.get(&name).into_iter().flatten() {
+                regain(&mut record, path, target);
+            }
+            Ok(db::write_record(&mut out, &record)?)
+        })?;
+        for record in add.into_values() {
+            db::write_record(&mut out, record).map_err(|e| Error::native(&path, e))?;
+        }
+        // The bytes of apk 2 for what went may still be under another order; a set is enough here.
+        let kept: BTreeSet<[u8; 20]> = changes.add.iter().filter_map(|r| r.record.package.identity.map(|i| i.prefix())).collect();
+        stage_spool(target, &path, out)?;
+        Ok(removed.difference(&kept).copied().collect())
+    }
+
+    fn stage_scripts(&self, target: &mut dyn Target, changes: &Changes, removed: &BTreeSet<[u8; 20]>) -> Result<()> {
+        let mut gone = removed.clone();
+        gone.extend(changes.add.iter().filter_map(|r| r.record.package.identity.map(|id| id.prefix())));
+        let brings = changes.add.iter().any(|r| !r.scripts.is_empty());
+        let open = open_scripts(target)?;
+        let default = if self.generation == Generation::Apk3 { db::SCRIPTS_TAR_GZ } else { db::SCRIPTS_TAR };
+        let path = open.as_ref().map_or_else(|| RelPath::literal(default), |(path, _)| path.clone());
+        let packing = if path.as_bytes().ends_with(b".gz") { Packing::Gzip } else { Packing::Plain };
+        let failed = |e: std::io::Error| Error::io("writing", &path, e);
+        let mut writer = ScriptsWriter::new(SpooledTempFile::new(SPOOL), packing);
+        let mut dropped = false;
+        if let Some((_, file)) = open {
+            let limits = Limits::default();
+            db::read_scripts(BufReader::new(file), &path.to_string(), &limits, &mut |script| {
+                if gone.contains(&script.id) {
+                    dropped = true;
+                    return Ok(());
+                }
+                Ok(writer.append(&script)?)
+            })
+            .map_err(|e| unwrap(e, &path))?;
+        }
+        if !brings && !dropped {
+            return Ok(());
+        }
+        for registration in &changes.add {
+            for (kind, text) in &registration.scripts {
+                let package = &registration.record.package;
+                if let Some(script) = Script::new(package, *kind, text.clone(), self.generation) {
+                    writer.append(&script).map_err(failed)?;
+                }
+            }
+        }
+        stage_spool(target, &path, writer.finish().map_err(failed)?)
+    }
+
+    fn stage_triggers(&self, target: &mut dyn Target, changes: &Changes, removed: &BTreeSet<[u8; 20]>) -> Result<()> {
+        let added: Vec<[u8; 20]> =
+            changes.add.iter().filter_map(|r| r.record.package.identity.map(|id| id.prefix())).collect();
+        let mut new = String::new();
+        for registration in &changes.add {
+            let package = &registration.record.package;
+            let Some(id) = package.identity else { continue };
+            let trigger = Trigger::new(id.prefix(), &registration.triggers, &package.name);
+            new.extend(trigger.map_err(|e| Error::native(&package.name, e))?.map(|t| t.to_string()));
+        }
+        stage_text(target, db::TRIGGERS, &|text| {
+            let stays = |line: &&str| {
+                let id = Trigger::parse(line.as_bytes(), "").ok().and_then(|t| t.first().map(|t| t.id));
+                id.is_none_or(|id| !removed.contains(&id) && !added.contains(&id))
+            };
+            text.split_inclusive('\n').filter(stays).collect::<String>() + &new
+        })
+    }
+}
+
+/// Puts a link back into a record, where its name sorts to.
+fn regain(record: &mut InstalledRecord, path: &RelPath, target: &[u8]) {
+    let (Some(parent), kind) = (path.parent(), record.digest_kind()) else { return };
+    if record.file(path).is_some() {
+        return;
+    }
+    let acl = db::Acl { uid: 0, gid: 0, mode: 0o777, xattr: None };
+    let file = DbFile { name: path.file_name().to_vec(), acl: Some(acl), digest: Some(kind.of(target)) };
+    if let Some(dir) = record.dirs.iter_mut().find(|dir| dir.path == parent) {
+        let at = dir.files.iter().position(|f| f.name > file.name).unwrap_or(dir.files.len());
+        dir.files.insert(at, file);
+    }
+}
+
+fn open_scripts(root: &(impl RootView + ?Sized)) -> Result<Option<(RelPath, Box<dyn xpkg_model::root::ReadSeek>)>> {
+    for path in [db::SCRIPTS_TAR, db::SCRIPTS_TAR_GZ].map(RelPath::literal) {
+        if let Some(file) = root.open(&path).map_err(|e| Error::io("opening", &path, e))? {
+            return Ok(Some((path, file)));
+        }
+    }
+    Ok(None)
+}
+
+fn text(root: &(impl RootView + ?Sized), path: &'static str) -> Result<Option<String>> {
+    let path = RelPath::literal(path);
+    let bytes = root.read(&path, MAX_LIST).map_err(|e| Error::io("reading", &path, e))?;
+    bytes.map(|bytes| String::from_utf8(bytes).map_err(|_| Error::native(&path, "it is no text"))).transpose()
+}
+
+fn stage_text(target: &mut dyn Target, path: &'static str, edit: &dyn Fn(&str) -> String) -> Result<()> {
+    let old = text(target, path)?;
+    let new = edit(old.as_deref().unwrap_or_default());
+    if new == old.unwrap_or_default() {
+        return Ok(());
+    }
+    stage_bytes(target, &RelPath::literal(path), new.as_bytes())
+}
+
+fn stage_spool(target: &mut dyn Target, path: &RelPath, mut spool: SpooledTempFile) -> Result<()> {
+    let failed = |e| Error::io("writing", path, e);
+    spool.flush().map_err(failed)?;
+    spool.seek(SeekFrom::Start(0)).map_err(failed)?;
+    stage_content(target, path, &mut spool)
+}
+
+/// Stages a small file over the old one, keeping its owner and mode.
+pub(crate) fn stage_bytes(target: &mut dyn Target, path: &RelPath, bytes: &[u8]) -> Result<()> {
+    stage_content(target, path, &mut &bytes[..])
+}
+
+fn stage_content(target: &mut dyn Target, path: &RelPath, content: &mut dyn Read) -> Result<()> {
+    let failed = |e| Error::io("reading", path, e);
+    let real = target.real_path(path, true).map_err(failed)?;
+    let old = target.node(&real).map_err(failed)?;
+    let meta = old.map_or(Meta::new(0o644), |n| Meta { mode: n.mode, uid: n.uid, gid: n.gid, ..Meta::default() });
+    target.stage_file(&real, &meta, content).map(drop)
+}
+
+/// An error of ours that travelled through a reader comes out as itself.
+fn unwrap(error: xpkg_formats::Error, path: &RelPath) -> Error {
+    match error {
+        xpkg_formats::Error::Receiver(inner) => match inner.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(other) => Error::native(path, other),
+        },
+        other => Error::native(path, other),
+    }
+}

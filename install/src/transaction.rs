@@ -1,0 +1,132 @@
+//! One transaction: a plan becomes changes of a root, all of them or none. The same steps for a live root and an image.
+//!
+//! prepare (reads only: space, conflicts, removals) → stage → scripts before → owners by name → databases and state staged
+//! → commit → scripts after → triggers.
+
+mod finish;
+pub mod outgoing;
+mod prepare;
+mod run;
+mod stage;
+pub mod survey;
+
+use xpkg_model::payload::ScriptKind;
+use xpkg_model::{Ecosystem, Event, Observer, Package, PackageKey, Plan, RelPath, Spec};
+
+use crate::payload::PayloadSource;
+use crate::scripts::ScriptFailure;
+use crate::state::State;
+use crate::{Begin, Error, Result, Target};
+
+/// What a person allowed, and what makes images reproducible.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// No maintainer script and no trigger is run.
+    pub no_scripts: bool,
+    /// Foreign tools may take the place of busybox applets and alternatives links.
+    pub replace_applets: bool,
+    /// Files that belong to no package may be overwritten.
+    pub overwrite_unowned: bool,
+    /// The time that is written into the log of transactions.
+    pub now: u64,
+}
+
+/// Everything a transaction needs.
+pub struct ApplyInput<'a> {
+    /// What is to be done.
+    pub plan: &'a Plan,
+    /// World of the root's native manager.
+    pub native: Ecosystem,
+    /// The files of the packages that come, in any order.
+    pub sources: &'a [&'a dyn PayloadSource],
+    /// The package that tells the native manager what the host gives to foreign ones; `None` when no foreign package stays.
+    pub provider: Option<&'a Package>,
+    /// What a person named: becomes explicit, with its version condition in the native world.
+    pub mark: &'a [Spec],
+    /// What is no longer wanted for its own sake, but stays.
+    pub unmark: &'a [Spec],
+    /// Permissions.
+    pub options: Options,
+}
+
+/// What a transaction did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Packages that came, also in place of an older one.
+    pub installed: Vec<PackageKey>,
+    /// Packages that went and were not replaced.
+    pub removed: Vec<PackageKey>,
+    /// Bytes of content written.
+    pub bytes: u64,
+    /// Configuration that was put beside a changed file.
+    pub beside: Vec<RelPath>,
+    /// Files of outgoing packages that stay because they were changed.
+    pub kept: Vec<RelPath>,
+    /// Links that foreign tools took the place of.
+    pub displaced: Vec<RelPath>,
+    /// Scripts that failed.
+    pub failures: Vec<ScriptFailure>,
+    /// Scripts that were not run although there are some, and why.
+    pub skipped: Vec<(String, ScriptKind, String)>,
+    /// Worth telling.
+    pub notes: Vec<String>,
+}
+
+/// Whether a plan could be applied: space and conflicts, without changing anything. Answers what is worth telling.
+pub fn check(target: &dyn Target, input: &ApplyInput<'_>) -> Result<Vec<String>> {
+    let prepared = prepare::prepare(target, input)?;
+    Ok(prepared.decided.notes)
+}
+
+/// Applies a plan. An error leaves the root as it was, except [`Error::Commit`], which the next start completes.
+pub fn apply(target: &mut dyn Target, input: &ApplyInput<'_>, observer: &dyn Observer) -> Result<Receipt> {
+    target.lock()?;
+    target.recover(observer)?;
+    let prepared = prepare::prepare(target, input)?;
+    let mut receipt = Receipt::default();
+    let staged = (|| {
+        target.begin(&Begin { dirs: prepared.dirs.iter().cloned().collect() })?;
+        let mut work = stage::stage(target, input, prepared, &mut receipt, observer)?;
+        run::before(target, input, &work, &mut receipt, observer);
+        stage::settle_owners(target, &mut work)?;
+        let changes = finish::stage(target, input, &mut work, &mut receipt)?;
+        observer.event(Event::Stage { name: "committing", items: None });
+        target.commit()?;
+        Ok::<_, Error>((work, changes))
+    })();
+    match staged {
+        Ok((work, _)) => {
+            run::after(target, input, &work, &mut receipt, observer)?;
+            Ok(receipt)
+        }
+        Err(error) => {
+            target.rollback()?;
+            Err(error)
+        }
+    }
+}
+
+/// Holds a package back from upgrades, or lets it go again.
+pub fn hold(
+    target: &mut dyn Target,
+    ecosystem: Ecosystem,
+    name: &str,
+    held: bool,
+    observer: &dyn Observer,
+) -> Result<()> {
+    target.lock()?;
+    target.recover(observer)?;
+    let mut state = State::load(target)?;
+    let key = (ecosystem, name.to_owned());
+    let changed = if held { state.held.insert(key) } else { state.held.remove(&key) };
+    if !changed {
+        return Ok(());
+    }
+    let own = |path: &'static str| RelPath::literal(path);
+    target.begin(&Begin { dirs: vec![own("usr/lib/xpkg"), own("etc/xpkg")] })?;
+    let staged = finish::stage_state(target, &state).and_then(|()| target.commit());
+    if staged.is_err() {
+        target.rollback()?;
+    }
+    staged
+}

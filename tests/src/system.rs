@@ -1,0 +1,168 @@
+//! A real OpenWrt or Alpine in a directory of its own, its sources pointed at the real repositories on loopback.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+use xpkg_fixtures::Server;
+use xpkg_fixtures::real::{self, ALPINE_3_19, Chroot, OPENWRT_25_12, Output};
+use xpkg_model::Ecosystem;
+
+use crate::{Databases, Xpkg};
+
+/// A running root, as far as a chroot runs.
+pub struct System {
+    /// Whose manager owns it.
+    pub native: Ecosystem,
+    /// Runs its programs.
+    pub chroot: Chroot,
+    dir: PathBuf,
+    /// What holds `dir`; mounts of other people may lie there instead.
+    _temporary: Option<TempDir>,
+}
+
+impl System {
+    /// A fresh OpenWrt 25.12; `None`, said aloud, where that cannot be.
+    pub fn openwrt() -> Option<Self> {
+        Self::fresh(Ecosystem::Openwrt)
+    }
+
+    /// A fresh Alpine 3.19; `None`, said aloud, where that cannot be.
+    pub fn alpine() -> Option<Self> {
+        Self::fresh(Ecosystem::Alpine)
+    }
+
+    /// A fresh system of that world.
+    pub fn fresh(native: Ecosystem) -> Option<Self> {
+        if !ready() {
+            return None;
+        }
+        let name = if native == Ecosystem::Openwrt { OPENWRT_25_12 } else { ALPINE_3_19 };
+        let temporary = real::unpack_root(name).unwrap();
+        let dir = temporary.path().to_owned();
+        let system = Self { native, chroot: Chroot::new(&dir).unwrap(), dir, _temporary: Some(temporary) };
+        system.point_at(&data_server().url());
+        Some(system)
+    }
+
+    /// A root that lies here already, with its sources as they are.
+    pub fn at(native: Ecosystem, dir: impl Into<PathBuf>) -> Self {
+        let dir = dir.into();
+        Self { native, chroot: Chroot::new(&dir).unwrap(), dir, _temporary: None }
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The list of native sources.
+    pub fn list_file(&self) -> PathBuf {
+        self.dir.join(match self.native {
+            Ecosystem::Openwrt => "etc/apk/repositories.d/distfeeds.list",
+            _ => "etc/apk/repositories",
+        })
+    }
+
+    /// Makes the native sources those of the real data, served at `url`.
+    pub fn point_at(&self, url: &str) {
+        let text: String = match self.native {
+            Ecosystem::Openwrt => {
+                let feeds = ["target", "base", "luci", "packages", "routing"];
+                feeds.iter().map(|feed| format!("{url}/openwrt-25.12/{feed}/packages.adb\n")).collect()
+            }
+            _ => format!("{url}/alpine-3.19/main\n{url}/alpine-3.19/community\n"),
+        };
+        fs::write(self.list_file(), text).unwrap();
+    }
+
+    /// Adds a native source and the key that its index is signed with.
+    pub fn add_native_source(&self, line: &str, key: xpkg_fixtures::Key) {
+        let mut text = fs::read_to_string(self.list_file()).unwrap();
+        text.push_str(line);
+        text.push('\n');
+        fs::write(self.list_file(), text).unwrap();
+        key.write_public(&self.dir.join("etc/apk/keys")).unwrap();
+    }
+
+    /// xpkg from outside.
+    pub fn xpkg(&self) -> Xpkg {
+        Xpkg::on(&self.dir)
+    }
+
+    /// Adds the sources of the other world to xpkg, with the keys that the real data names for them.
+    pub fn add_foreign_sources(&self, xpkg: &Xpkg) {
+        let url = data_server().url();
+        let data = real::data().unwrap();
+        let (sources, world, keys): (&[(&str, &str)], _, _) = match self.native {
+            Ecosystem::Openwrt => {
+                let sources = &[("alpine-main", "alpine-3.19/main"), ("alpine-community", "alpine-3.19/community")];
+                (sources, "alpine", data.join("alpine-3.19/keys"))
+            }
+            _ => {
+                let sources = &[
+                    ("openwrt-base", "openwrt-25.12/base"),
+                    ("openwrt-target", "openwrt-25.12/target/packages.adb"),
+                    ("openwrt-packages", "openwrt-25.12/packages"),
+                ];
+                (sources, "openwrt", data.join("openwrt-25.12/keys"))
+            }
+        };
+        for (name, path) in sources {
+            let keys = keys.to_str().unwrap();
+            xpkg.ok(["source", "add", name, &format!("{url}/{path}"), "--ecosystem", world, "--keys", keys]);
+        }
+    }
+
+    /// Runs a program of the root and expects success.
+    pub fn ok<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
+        self.chroot.run(args).unwrap().expect_success().unwrap()
+    }
+
+    /// Runs a line of the root's shell and expects success.
+    pub fn sh(&self, line: &str) -> Output {
+        self.chroot.sh(line).unwrap().expect_success().unwrap()
+    }
+
+    /// Writes a file as the user of the system would.
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.dir.join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// Reads a file.
+    pub fn read(&self, path: &str) -> Vec<u8> {
+        let path = self.dir.join(path.trim_start_matches('/'));
+        fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
+    /// Whether anything, a dangling link too, is at that path.
+    pub fn has(&self, path: &str) -> bool {
+        self.dir.join(path.trim_start_matches('/')).symlink_metadata().is_ok()
+    }
+
+    /// Permission bits, owner and group.
+    pub fn mode_and_ids(&self, path: &str) -> (u32, u32, u32) {
+        let meta = self.dir.join(path.trim_start_matches('/')).symlink_metadata().unwrap();
+        (meta.permissions().mode() & 0o7777, meta.uid(), meta.gid())
+    }
+
+    /// What the native manager has on record.
+    pub fn databases(&self) -> Databases {
+        Databases::read(&self.dir, self.native)
+    }
+}
+
+/// Real data and root rights, or words about what is missing.
+pub fn ready() -> bool {
+    real::data().is_some() && real::root_rights()
+}
+
+/// Serves the real data; one for all tests of a process.
+pub fn data_server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Server::start(real::data().unwrap()).unwrap())
+}
