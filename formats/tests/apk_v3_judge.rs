@@ -3,6 +3,7 @@
 mod real_root;
 
 use std::fs;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 use std::process::Command;
 
@@ -28,7 +29,14 @@ fn root() -> Option<tempfile::TempDir> {
 }
 
 fn apk(root: &Path, arguments: &[&str]) -> (bool, String) {
-    let out = Command::new("chroot").arg(root).arg("/usr/bin/apk").args(arguments).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").output().unwrap();
+    let out = Command::new("chroot")
+        .arg(root)
+        .arg("/usr/bin/apk")
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .output()
+        .unwrap();
     let text = [out.stdout, out.stderr].concat();
     (out.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
@@ -69,6 +77,8 @@ fn write(mut package: Package, file: &Path, key: Option<&SecretKey>) -> Package 
     let link = EntryKind::Hardlink(RelPath::from_package(format!("usr/share/{name}/z-large").as_bytes()).unwrap());
     add(format!("usr/share/{name}/a-link"), link, 0o644, b"");
     add(format!("usr/share/{name}/empty"), EntryKind::File, 0o600, b"");
+    add(format!("usr/share/{name}/null"), EntryKind::Char(1, 3), 0o666, b"");
+    add(format!("usr/share/{name}/pipe"), EntryKind::Fifo, 0o600, b"");
     add(format!("usr/share/{name}/dir"), EntryKind::Dir, 0o750, b"");
     add(format!("usr/bin/{name}"), EntryKind::File, 0o4755, b"#!/bin/sh\nexit 0\n");
     add(format!("usr/bin/{name}-link"), EntryKind::Symlink(name.clone().into_bytes()), 0o777, b"");
@@ -95,7 +105,11 @@ fn apk_accepts_our_packages_and_indexes() {
         one.provides = ["cmd:one=1", "one-any"].map(|d| d.parse::<xpkg_model::Dependency>().unwrap().into()).into();
         one.tags = vec!["openwrt:abiversion=7".into()];
         let one = write(one, &repo.join(format!("one-{name}-1.2.3_p4-r5.apk")), Some(&key));
-        let two = write(package(&format!("two-{name}"), "26.071.08919~480f2e5"), &repo.join(format!("two-{name}-26.071.08919~480f2e5.apk")), None);
+        let two = write(
+            package(&format!("two-{name}"), "26.071.08919~480f2e5"),
+            &repo.join(format!("two-{name}-26.071.08919~480f2e5.apk")),
+            None,
+        );
 
         // A signed package is trusted only once the key is there.
         let file = format!("/repo/one-{name}-1.2.3_p4-r5.apk");
@@ -104,9 +118,14 @@ fn apk_accepts_our_packages_and_indexes() {
         fs::write(root.join(format!("etc/apk/keys/{name}.pem")), key.public().to_pem()).unwrap();
         ok(root, &["verify", &file]);
         let dump = ok(root, &["adbdump", &file]);
-        for line in
-            ["- cmd:one=1", "nothing-of-the-kind<2", "version: 1.2.3_p4-r5", "repo-commit: 0123456789", "openwrt:abiversion=7", "mode: 04755"]
-        {
+        for line in [
+            "- cmd:one=1",
+            "nothing-of-the-kind<2",
+            "version: 1.2.3_p4-r5",
+            "repo-commit: 0123456789",
+            "openwrt:abiversion=7",
+            "mode: 04755",
+        ] {
             assert!(dump.contains(line), "no `{line}` in {dump}");
         }
 
@@ -124,8 +143,14 @@ fn apk_accepts_our_packages_and_indexes() {
         assert!(text.contains(&format!("Installing two-{name}")), "{text}");
         let read = |path: String| fs::read(root.join(path)).unwrap();
         assert_eq!(read(format!("usr/share/one-{name}/a-link")), read(format!("usr/share/one-{name}/z-large")));
+        let node = |file: &str| fs::metadata(root.join(format!("usr/share/one-{name}/{file}"))).unwrap();
+        assert!(node("null").file_type().is_char_device() && node("null").rdev() == 0x103);
+        assert!(node("pipe").file_type().is_fifo() && node("dir").is_dir() && node("a-link").nlink() == 2);
         assert_eq!(read(format!("tmp/one-{name}.installed")), b"1.2.3_p4-r5\n");
-        assert_eq!(fs::read_link(root.join(format!("usr/bin/one-{name}-link"))).unwrap(), Path::new(&format!("one-{name}")));
+        assert_eq!(
+            fs::read_link(root.join(format!("usr/bin/one-{name}-link"))).unwrap(),
+            Path::new(&format!("one-{name}"))
+        );
         let text = ok(root, &["info", "-a", &format!("one-{name}")]);
         assert!(text.contains("made by a test") && text.contains(&format!("two-{name}>=1")), "{text}");
         let text = ok(root, &["audit", "--packages"]);

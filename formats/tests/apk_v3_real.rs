@@ -61,6 +61,16 @@ fn indexes_verify_and_every_package_agrees_with_its_index() {
         assert_eq!(info.format, Format::Apk3);
         assert_eq!((info.skipped, info.count), (0, packages.len() as u64), "{what}: {:?}", info.reasons);
         listed += packages.len();
+        // Written again and read again they are the same.
+        let mut bytes = Vec::new();
+        index::write_adb(&mut bytes, "", &packages, None).unwrap();
+        let mut again = index::open(Cursor::new(bytes), &what, &Limits::default()).unwrap();
+        let mut expected = packages.iter();
+        let info = again.read(Ecosystem::Openwrt, &mut |package| {
+            assert_eq!(Some(&package), expected.next());
+            Ok(())
+        });
+        assert_eq!(info.unwrap().count, packages.len() as u64);
         let by_name: HashMap<&str, &Package> = packages.iter().map(|p| (p.name.as_str(), p)).collect();
         for path in packages_in(&dir) {
             let what = path.display().to_string();
@@ -132,7 +142,8 @@ fn the_key_decides() {
 fn a_flipped_byte_in_a_package_makes_it_another_or_none() {
     let Some(real) = real_root::data() else { return };
     let bytes = std::fs::read(real.join("openwrt-25.12/base/getrandom-2025.10.30~6f78fa49-r1.apk")).unwrap();
-    let whole = |bytes: &[u8]| -> Result<(Identity, Vec<(Entry, Vec<u8>)>), Error> {
+    type Whole = (Identity, Vec<(Entry, Vec<u8>)>);
+    let whole = |bytes: &[u8]| -> Result<Whole, Error> {
         let mut opened = package::open(Cursor::new(bytes), "x", Ecosystem::Openwrt, &Limits::default())?;
         let mut entries = Vec::new();
         opened.read_payload(&mut |entry, content| {

@@ -29,7 +29,8 @@ fn version() -> impl Strategy<Value = String> {
 }
 
 fn dependency() -> impl Strategy<Value = Dependency> {
-    let name = prop_oneof!["[a-z][a-z0-9_+.-]{0,12}", "so:lib[a-z]{1,5}\\.so\\.[0-9]", "cmd:[a-z\\[]{1,6}", "/bin/[a-z]{1,4}"];
+    let name =
+        prop_oneof!["[a-z][a-z0-9_+.-]{0,12}", "so:lib[a-z]{1,5}\\.so\\.[0-9]", "cmd:[a-z\\[]{1,6}", "/bin/[a-z]{1,4}"];
     let op = select(vec!["=", "<", ">", ">=", "<=", "~", "<~", ">~", "><"]);
     (name, option::of((op, version())), any::<bool>()).prop_map(|(name, condition, conflict)| {
         let condition = condition.map(|(op, version)| format!("{op}{version}")).unwrap_or_default();
@@ -45,16 +46,28 @@ fn sorted(mut items: Vec<Dependency>) -> Vec<Dependency> {
 }
 
 fn provides(items: Vec<Dependency>) -> Vec<Provide> {
-    let exact = |d: Dependency| Dependency { op: xpkg_model::Op(if d.version.is_empty() { 7 } else { 1 }), conflict: false, ..d };
+    let exact = |d: Dependency| Dependency {
+        op: xpkg_model::Op(if d.version.is_empty() { 7 } else { 1 }),
+        conflict: false,
+        ..d
+    };
     sorted(items.into_iter().map(exact).collect()).into_iter().map(Provide::from).collect()
 }
 
 fn package() -> impl Strategy<Value = Package> {
     let text = "[ -~]{0,40}";
     let words = ("[a-z][a-z0-9_+.-]{0,20}", version(), select(vec!["x86_64", "noarch", "aarch64_cortex-a53"]));
-    let texts = (text, text, text, text, text, prop_oneof![Just(String::new()), Just("0123456789abcdef".repeat(3)[..40].to_owned())]);
+    let texts = (
+        text,
+        text,
+        text,
+        text,
+        text,
+        prop_oneof![Just(String::new()), Just("0123456789abcdef".repeat(3)[..40].to_owned())],
+    );
     let list = || vec(dependency(), 0..6).prop_map(sorted);
-    let lists = (list(), vec(dependency(), 0..6).prop_map(provides), list(), list(), list(), vec("[a-z:=0-9]{1,20}", 0..4));
+    let lists =
+        (list(), vec(dependency(), 0..6).prop_map(provides), list(), list(), list(), vec("[a-z:=0-9]{1,20}", 0..4));
     let numbers = (0_u64..1 << 33, 0_u64..1 << 40, option::of(1_u32..), any::<[u8; 32]>(), any::<bool>(), 0_u32..3);
     (words, texts, lists, numbers).prop_map(|(words, texts, lists, numbers)| {
         let mut package = Package::new(Ecosystem::Openwrt, words.0, words.1);

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use xpkg_formats::apk::db::{DigestKind, InstalledRecord};
+use xpkg_formats::apk::db::{DbFile, DigestKind, InstalledRecord};
 use xpkg_model::payload::{Digest, EntryKind};
 use xpkg_model::root::{Node, NodeKind, RootView};
 use xpkg_model::{Ecosystem, Package, RelPath};
 
 use crate::protect::Protected;
+use crate::state::LinkOwner;
 use crate::transaction::outgoing::{Claims, OldFile, Outgoing, digest_of};
 use crate::transaction::survey::{Fate, Incoming, Item, Places};
 use crate::{Error, Options, Result};
@@ -38,6 +39,8 @@ pub struct Owner {
     package: Package,
     /// The path, as its owner says it.
     path: RelPath,
+    /// What its record says of it.
+    file: DbFile,
     /// World it is from.
     ecosystem: Ecosystem,
 }
@@ -48,7 +51,7 @@ pub struct Decided {
     /// Files that packages which stay lose: registered name and path as recorded.
     pub lose: BTreeMap<String, BTreeSet<RelPath>>,
     /// Links that are displaced: real path, link text, owner, by whom.
-    pub displaced: Vec<(RelPath, Node, Option<String>, String)>,
+    pub displaced: Vec<(RelPath, Node, Option<LinkOwner>, String)>,
     /// Worth telling.
     pub notes: Vec<String>,
     /// Real paths that were there with the same content and belonged to nobody.
@@ -96,7 +99,7 @@ pub fn look_at(
             }
             if incoming.contains_key(&at) {
                 let path = dir.path.join(&file.name).unwrap_or_else(|_| at.clone());
-                owners.insert(at, Owner { package: record.package.clone(), path, ecosystem });
+                owners.insert(at, Owner { package: record.package.clone(), path, file: file.clone(), ecosystem });
             }
         }
     }
@@ -339,7 +342,8 @@ impl Judge<'_> {
             if self.options.replace_applets {
                 lose();
                 let by = package.registered.clone();
-                decided.displaced.push((item.real.clone(), node, Some(owner.package.name.clone()), by));
+                let owner = LinkOwner { package: owner.package.name.clone(), file: owner.file.clone() };
+                decided.displaced.push((item.real.clone(), node, Some(owner), by));
                 return Ok(Fate::Displace);
             }
             return Err(format!("{of} (a link to a small built-in tool; it is replaced only on request)"));

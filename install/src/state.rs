@@ -5,6 +5,8 @@ mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use xpkg_formats::apk::db::{Acl, DbFile};
+use xpkg_model::identity::{parse_q1, q1};
 use xpkg_model::root::RootView;
 use xpkg_model::{Ecosystem, Package, RelPath, Spec};
 
@@ -68,7 +70,40 @@ pub struct Displaced {
     /// Registered name of the package that took its place.
     pub by: String,
     /// Native package whose link it was; `None` for links that nobody owns.
-    pub owner: Option<String>,
+    pub owner: Option<LinkOwner>,
+}
+
+/// How the native database spoke of a displaced link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkOwner {
+    /// The package.
+    pub package: String,
+    /// What its record said of the link.
+    pub file: DbFile,
+}
+
+impl LinkOwner {
+    /// The record as apk writes it: owner and mode, then the digest; `-` for what it does not say.
+    pub(crate) fn record(&self) -> String {
+        let acl = self.file.acl.as_ref().map(|a| format!("{}:{}:{:o}", a.uid, a.gid, a.mode));
+        let digest = self.file.digest.as_ref().map(q1);
+        format!("{} {}", acl.as_deref().unwrap_or("-"), digest.as_deref().unwrap_or("-"))
+    }
+
+    /// Reads what [`LinkOwner::record`] wrote.
+    pub(crate) fn parse(package: String, name: &[u8], record: &str) -> Option<Self> {
+        let (acl, digest) = record.split_once(' ')?;
+        let acl = match acl {
+            "-" => None,
+            acl => {
+                let mut parts = acl.split(':');
+                let (uid, gid) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+                Some(Acl { uid, gid, mode: u32::from_str_radix(parts.next()?, 8).ok()?, xattr: None })
+            }
+        };
+        let digest = if digest == "-" { None } else { Some(parse_q1(digest)?) };
+        Some(Self { package, file: DbFile { name: name.to_vec(), acl, digest } })
+    }
 }
 
 /// Everything remembered.

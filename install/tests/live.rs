@@ -76,7 +76,8 @@ fn a_foreign_package_comes_and_goes_without_a_trace() {
         Run::new(root.native(), &[]).go(root.dir(), [source.removal()]);
         let left = changes(&before, root.dir());
         let paths: Vec<_> = left.paths().into_iter().map(|p| p.to_str().unwrap().trim_start_matches('/')).collect();
-        assert_eq!(paths, ["usr/share/tool", "usr/share/tool/mine"], "{left:?}");
+        let above = |p: &&str| "usr/share/tool/mine".starts_with(*p);
+        assert!(paths.contains(&"usr/share/tool/mine") && paths.iter().all(|p| above(&p)), "{left:?}");
     }
 }
 
@@ -215,18 +216,18 @@ fn an_applet_gives_way_on_request_and_comes_back() {
     for (_dir, root) in [openwrt(), alpine()] {
         let foreign = if root.native() == Openwrt { Alpine } else { Openwrt };
         // One link that busybox owns, one that nobody owns.
-        let owned = Source::new(Apk::new("applets", "1-r0").symlink("bin/grep", "busybox"), root.native());
+        let owned = Source::new(Apk::new("applets", "1-r0").symlink("bin/applet", "busybox"), root.native());
         Run::new(root.native(), &[&owned]).go(root.dir(), [owned.step(None)]);
         let _ = fs::remove_file(root.dir().join("usr/bin/less"));
         symlink("../../bin/busybox", root.dir().join("usr/bin/less")).unwrap();
         let before = look(root.dir());
-        let apk = Apk::new("tools", "1-r0").file("bin/grep", "real grep").file("usr/bin/less", "real less");
+        let apk = Apk::new("tools", "1-r0").file("bin/applet", "real tool").file("usr/bin/less", "real less");
         let tools = Source::new(apk, foreign);
         let run = Run::new(root.native(), &[&tools]);
         assert!(run.refused(root.dir(), [tools.step(None)]).contains("only on request"));
         let receipt = run.options(|o| o.replace_applets = true).go(root.dir(), [tools.step(None)]);
         assert_eq!(receipt.displaced.len(), 2);
-        assert_eq!(root.read("bin/grep").unwrap(), b"real grep");
+        assert_eq!(root.read("bin/applet").unwrap(), b"real tool");
         Run::new(root.native(), &[]).go(root.dir(), [tools.removal()]);
         assert_same(&before, root.dir());
     }

@@ -172,13 +172,12 @@ impl<'a> RootAbi<'a> {
             return;
         }
         let why = words(failure);
-        match &failure.provider {
+        state.learn(match &failure.provider {
             Some(Owner::Package(provider)) => {
-                state.learn(Fact::Unfit { provider: provider.clone(), capability: capability.clone(), consumer: Some(consumer.clone()), why: why.clone() });
-                state.learn(Fact::HostUnfit { capability, consumer, why });
+                Fact::Unfit { provider: provider.clone(), capability, consumer: Some(consumer), why }
             }
-            Some(Owner::Native(_)) | None => state.learn(Fact::HostUnfit { capability, consumer, why }),
-        }
+            Some(Owner::Native(_)) | None => Fact::HostUnfit { capability, consumer, why },
+        });
     }
 
     /// What would lose a library or a name. A package that comes is at fault; a removal that was asked for is refused.

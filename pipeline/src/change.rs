@@ -7,7 +7,9 @@ use xpkg_install::target::Target;
 use xpkg_install::{ApplyInput, PayloadSource, transaction};
 use xpkg_model::{Dependency, Observer, Package, Spec};
 use xpkg_repos::FetchedPackage;
+use xpkg_repos::cache::Clean;
 use xpkg_resolver::Request;
+use xpkg_resolver::abi::RelrSupport;
 
 use crate::error::Error;
 use crate::identify::System;
@@ -65,8 +67,23 @@ impl Session {
             self.root.lock()?;
             let observer = Arc::clone(&self.observer);
             self.root.recover(observer.as_ref())?;
+            self.probe_relr()?;
         }
         self.prepare_with(request, &self.local, depth)
+    }
+
+    /// Asks the loader whether it knows DT_RELR, when foreign packages may come and nothing else has answered.
+    fn probe_relr(&mut self) -> Result<(), Error> {
+        let foreign = self.sources.iter().any(|s| s.enabled && s.ecosystem != self.system.native);
+        if self.relr_probe.is_some() || !foreign {
+            return Ok(());
+        }
+        let libraries = crate::libraries::scan(&self.root)?;
+        let loader = crate::space::loader(&self.root, &self.system, &libraries, None)?;
+        if let (RelrSupport::Unknown(_), Some(runner)) = (loader.relr, self.root.script_runner()) {
+            self.relr_probe = crate::relr_probe::run(&loader, runner, self.observer.as_ref());
+        }
+        Ok(())
     }
 
     pub(crate) fn prepare_with(
@@ -99,8 +116,10 @@ impl Session {
         let observer = Arc::clone(&self.observer);
         let now = self.options.now;
         let applied = apply_to(&mut self.root, &self.system, prepared, apply, now, observer.as_ref())?;
-        // Downloads have served; on a router the cache is memory. Facts stay: they save the next run a download.
-        self.cache.clean(xpkg_repos::cache::Clean::Packages)?;
+        // Downloads have served; on a router the cache is memory. Facts save the next run a download, but when the last
+        // foreign package has gone, nothing of it stays.
+        let bridged = self.installed()?.packages.iter().any(|p| p.foreign);
+        self.cache.clean(if bridged { Clean::Packages } else { Clean::Work })?;
         Ok(applied)
     }
 

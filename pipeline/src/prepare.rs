@@ -180,6 +180,7 @@ pub fn prepare(
                 clashes(ground, request, &plan, provider.as_ref(), &mut state)?;
             }
             if learnt(&state) == before {
+                let plan = complete(&catalogue, plan)?;
                 let known = |key: &(Ecosystem, String)| installed.get(key.0, &key.1).is_some_and(|p| p.explicit);
                 let now_explicit = solution.now_explicit().to_vec();
                 return Ok(Prepared {
@@ -265,14 +266,11 @@ fn gather(
     depth: Depth,
     state: &mut Learning,
 ) -> Result<(), Error> {
-    let mut coming: Vec<Package> = plan
+    let coming: Vec<&Package> = plan
         .incoming()
-        .map(|s| s.package.as_ref().clone())
+        .map(|s| s.package.as_ref())
         .filter(|p| !state.fetched.contains_key(&p.key()) && p.source.is_some())
         .collect();
-    // The native database also wants what the resolver never asked for.
-    coming.iter_mut().try_for_each(|p| catalogue.complete(p))?;
-    let coming: Vec<&Package> = coming.iter().collect();
     if depth == Depth::Fetch && !coming.is_empty() {
         let results =
             xpkg_repos::fetch(&coming, catalogue, ground.cache, ground.transport, ground.observer, PARALLEL);
@@ -311,6 +309,14 @@ fn gather(
         }
     }
     Ok(())
+}
+
+/// The native database also wants what the resolver never asked for: descriptions, licences, build times.
+fn complete(catalogue: &Catalogue, mut plan: Plan) -> Result<Plan, Error> {
+    for step in plan.steps.iter_mut().filter(|s| s.action != Action::Remove && s.package.source.is_some()) {
+        catalogue.complete(Arc::make_mut(&mut step.package))?;
+    }
+    Ok(plan)
 }
 
 fn is_absence(error: &xpkg_repos::Error) -> bool {

@@ -125,4 +125,23 @@ mod tests {
         }
         assert!(program(8, "/lib/ld-musl-mips.so.1", true).is_none());
     }
+
+    /// The roots' own loaders answer as bridges between releases were found to: 1.1.24 does not know it, 1.2.5 does.
+    #[test]
+    fn real_loaders_answer() {
+        use std::os::unix::fs::PermissionsExt as _;
+        if xpkg_fixtures::real::data().is_none() || !xpkg_fixtures::real::root_rights() || std::env::consts::ARCH != "x86_64" {
+            return;
+        }
+        for (root, packed_works) in [("openwrt-19.07.2-x86_64-musl-ipk", false), ("openwrt-25.12.2-x86_64-musl-apk3", true)] {
+            let root = xpkg_fixtures::real::unpack_root(root).unwrap();
+            for (packed, works) in [(false, true), (true, packed_works)] {
+                let path = root.path().join("probe");
+                std::fs::write(&path, program(EM_X86_64, "/lib/ld-musl-x86_64.so.1", packed).unwrap()).unwrap();
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+                let status = std::process::Command::new("chroot").arg(root.path()).arg("/probe").status().unwrap();
+                assert_eq!(status.success(), works, "{} packed {packed}: {status}", root.path().display());
+            }
+        }
+    }
 }

@@ -74,6 +74,8 @@ pub fn loader(root: &dyn RootView, system: &System, natives: &[Library], probe: 
             RelrSupport::Unknown(None)
         };
         let mut loader = Loader::musl(path.to_string(), facts, version.clone(), relr);
+        // The name tells the architecture; what it leads to is what a program's interpreter is compared with.
+        loader.path = real.to_string();
         loader.made_by = Some(system.native);
         loader.kind = match kind {
             LoaderKind::Musl { .. } => LoaderKind::Musl { version },

@@ -1,5 +1,6 @@
 //! Updates the sources of a directory, looks names up and searches, and says what each step cost in time and memory:
-//! `catalogue ROOT CACHE update`, `… lookup NAME…`, `… walk NAME` (everything reachable), `… search PATTERN`.
+//! `catalogue ROOT CACHE update`, `… lookup NAME…`, `… walk NAME` (everything reachable), `… search PATTERN`,
+//! `… fetch NAME…`.
 
 #[path = "../tests/support/dir_root.rs"]
 mod dir_root;
@@ -15,7 +16,7 @@ use xpkg_model::event::Silent;
 use xpkg_model::{Candidates as _, Ecosystem};
 use xpkg_repos::catalogue::Query;
 use xpkg_repos::update::UpdateOptions;
-use xpkg_repos::{Cache, Catalogue, Transport, sources, transport, update};
+use xpkg_repos::{Cache, Catalogue, Transport, fetch, sources, transport, update};
 
 fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -94,7 +95,23 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
                 })?;
                 writeln!(out, "{count} found")?;
             }
-            _ => return Err("update, lookup, walk or search".into()),
+            "fetch" => {
+                let mut wanted = Vec::new();
+                for name in names {
+                    for ecosystem in Ecosystem::ALL {
+                        wanted.extend(catalogue.named(ecosystem, name)?.into_iter().take(1));
+                    }
+                }
+                let list: Vec<_> = wanted.iter().map(|p| &**p).collect();
+                let transport = Transport::new(transport::Options::default());
+                for (key, result) in fetch(&list, &catalogue, &cache, &transport, &Silent, 4) {
+                    match result {
+                        Ok(fetched) => writeln!(out, "{key}: {}", fetched.path().display())?,
+                        Err(error) => writeln!(out, "{key}: {error}")?,
+                    }
+                }
+            }
+            _ => return Err("update, lookup, walk, search or fetch".into()),
         }
     }
     let status = std::fs::read_to_string("/proc/self/status")?;

@@ -34,6 +34,8 @@ pub struct Cache {
 pub enum Clean {
     /// Package files.
     Packages,
+    /// Package files and facts: everything that installing and removing left here.
+    Work,
     /// Package files, catalogues and facts; not the memory of indexes seen, which protects against old ones.
     All,
     /// That memory as well.
@@ -125,9 +127,14 @@ impl Cache {
         let mut cleaned = Cleaned::default();
         self.empty("packages", &mut cleaned)?;
         if what != Clean::Packages {
-            self.empty("catalogue", &mut cleaned)?;
             *self.facts_lock() = None;
+            let mut journal = self.facts_path().into_os_string();
+            journal.push("-journal");
             delete(&self.facts_path(), &mut cleaned)?;
+            delete(Path::new(&journal), &mut cleaned)?;
+        }
+        if matches!(what, Clean::All | Clean::Everything) {
+            self.empty("catalogue", &mut cleaned)?;
         }
         if what == Clean::Everything {
             self.empty("seen", &mut cleaned)?;

@@ -3,10 +3,9 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::io::{Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, mpsc};
 
 use xpkg_model::{Event, Identity, Observer, Package, PackageKey};
 
@@ -36,19 +35,27 @@ pub fn fetch(
     if let Err(error) = require_space(&jobs, cache) {
         return refuse_all(&jobs, error);
     }
-    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(jobs.len())));
+    let (next, mut results) = (AtomicUsize::new(0), Vec::with_capacity(jobs.len()));
     std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::sync_channel(parallel.max(1));
         for _ in 0..parallel.clamp(1, 16).min(jobs.len()) {
-            scope.spawn(|| {
-                while let Some((i, job)) = take(&jobs, &next) {
-                    let result = job.run(cache, transport, observer);
-                    observer.event(Event::Item { name: job.package.name.clone() });
-                    results.lock().unwrap_or_else(PoisonError::into_inner).push((i, result));
+            let (sender, next, jobs) = (sender.clone(), &next, &jobs);
+            scope.spawn(move || {
+                while let Some((i, job)) = take(jobs, next) {
+                    if sender.send((i, job, job.bring(cache, transport, observer))).is_err() {
+                        return;
+                    }
                 }
             });
         }
+        drop(sender);
+        // Checked here, one after the other: facts of large libraries in several threads at once would not fit a router.
+        for (i, job, brought) in receiver {
+            let result = brought.and_then(|brought| job.check(brought, cache, transport, observer));
+            observer.event(Event::Item { name: job.package.name.clone() });
+            results.push((i, result));
+        }
     });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(i, _)| *i);
     results.into_iter().zip(&jobs).map(|((_, result), job)| (job.package.key(), result)).collect()
 }
@@ -73,6 +80,14 @@ struct Job {
     url: Result<String>,
 }
 
+/// A file that is here, not yet checked.
+enum Brought {
+    /// It was in the cache.
+    Cached(PathBuf),
+    /// It came; `true`: its beginning came earlier.
+    Came(Slot, bool),
+}
+
 /// Where a package file is being put together.
 struct Slot {
     path: PathBuf,
@@ -83,20 +98,45 @@ struct Slot {
 }
 
 impl Job {
-    fn run(&self, cache: &Cache, transport: &Transport, observer: &dyn Observer) -> Result<FetchedPackage> {
-        let package = &self.package;
-        let identity = package.identity.ok_or_else(|| Error::NoIdentity { package: package.key().to_string() })?;
-        let path = cache.package_path(&identity);
-        if path.exists() {
-            match FetchedPackage::verify(cache, package, &path, &path.display().to_string()) {
-                Ok(fetched) => return Ok(fetched),
-                Err(Error::NoSpace { path, need, free }) => return Err(Error::NoSpace { path, need, free }),
-                Err(error) => {
-                    observer.event(Event::Detail(format!("{error}; fetching it again")));
-                    fs::remove_file(&path).map_err(|e| Error::io("delete", &path, e))?;
-                }
-            }
+    fn identity(&self) -> Result<Identity> {
+        self.package.identity.ok_or_else(|| Error::NoIdentity { package: self.package.key().to_string() })
+    }
+
+    /// Makes sure that there is a file.
+    fn bring(&self, cache: &Cache, transport: &Transport, observer: &dyn Observer) -> Result<Brought> {
+        let path = cache.package_path(&self.identity()?);
+        if path.exists() { Ok(Brought::Cached(path)) } else { self.download(cache, transport, observer) }
+    }
+
+    fn download(&self, cache: &Cache, transport: &Transport, observer: &dyn Observer) -> Result<Brought> {
+        let identity = self.identity()?;
+        let mut slot = slot(cache, &identity)?;
+        let resumed = slot.version.is_some();
+        match self.transfer(&mut slot, cache, transport, observer) {
+            Ok(()) => Ok(Brought::Came(slot, resumed)),
+            // What was begun earlier may have been wrong from the start.
+            Err(error) if resumed && error.is_trust() => match self.transfer(&mut slot, cache, transport, observer) {
+                Ok(()) => Ok(Brought::Came(slot, false)),
+                Err(error) => Err(self.give_up(slot, cache, error)),
+            },
+            Err(error) => Err(self.give_up(slot, cache, error)),
         }
+    }
+
+    /// Forgets what came, unless going on from it makes sense.
+    fn give_up(&self, slot: Slot, cache: &Cache, error: Error) -> Error {
+        let worth_keeping = matches!(error, Error::Network { .. });
+        if slot.temp.is_none()
+            && !worth_keeping
+            && let Some(identity) = &self.package.identity
+        {
+            cache.drop_part(identity);
+        }
+        error
+    }
+
+    fn transfer(&self, slot: &mut Slot, cache: &Cache, transport: &Transport, observer: &dyn Observer) -> Result<()> {
+        let (package, identity) = (&self.package, self.identity()?);
         let url = match &self.url {
             Ok(url) => url,
             Err(Error::NotUpdated { source_name }) => {
@@ -107,45 +147,10 @@ impl Job {
             }
             Err(_) => return Err(Error::NoSource { package: package.key().to_string() }),
         };
-        let mut slot = self.slot(cache, &identity)?;
-        let resumed = slot.version.is_some();
-        let mut result = self.bring(&mut slot, url, cache, &identity, transport, observer);
-        // What was begun earlier may have been wrong from the start: once more, all of it.
-        if resumed && result.as_ref().is_err_and(Error::is_trust) {
-            slot.version = None;
-            result = self.bring(&mut slot, url, cache, &identity, transport, observer);
-        }
-        // A beginning is kept only where going on from it makes sense.
-        let keep = |error: &Error| matches!(error, Error::Network { .. });
-        if slot.temp.is_none() && result.as_ref().is_err_and(|e| !keep(e)) {
-            cache.drop_part(&identity);
-        }
-        result
-    }
-
-    fn slot(&self, cache: &Cache, identity: &Identity) -> Result<Slot> {
-        if let Some((file, version)) = cache.open_part(identity)? {
-            return Ok(Slot { path: cache.part_path(identity), file, version, temp: None });
-        }
-        let dir = cache.dir().join("packages");
-        let (file, temp) = readable_temp(&dir)?.into_parts();
-        Ok(Slot { path: temp.to_path_buf(), file, version: None, temp: Some(temp) })
-    }
-
-    fn bring(
-        &self,
-        slot: &mut Slot,
-        url: &str,
-        cache: &Cache,
-        identity: &Identity,
-        transport: &Transport,
-        observer: &dyn Observer,
-    ) -> Result<FetchedPackage> {
-        let package = &self.package;
         let own = slot.temp.is_none();
         let note_failed = RefCell::new(None);
         let note = |version: &Validators| {
-            if own && let Err(error) = cache.note_part(identity, version) {
+            if own && let Err(error) = cache.note_part(&identity, version) {
                 note_failed.replace(Some(error));
             }
         };
@@ -154,26 +159,73 @@ impl Job {
         get.expected = Some(package.size).filter(|size| *size != 0);
         get.resume = resume.as_ref();
         get.on_version = Some(&note);
-        let got = transport.get(&get, &mut slot.file, observer);
-        let checked = match got {
-            Ok(Got::Whole { .. }) => FetchedPackage::verify(cache, package, &slot.path, &shown(url)),
-            Ok(Got::NotModified) => Err(Error::Status { url: shown(url), status: 304 }),
-            Err(error) => Err(error),
-        };
-        match checked {
-            Ok(fetched) => match slot.temp.take() {
-                None => cache.keep_part(identity).map(|path| fetched.moved_to(path)),
-                Some(temp) => {
-                    let path = cache.package_path(identity);
-                    temp.persist(&path).map_err(|e| Error::io("write", &path, e.error))?;
-                    Ok(fetched.moved_to(path))
-                }
-            },
-            Err(error) if note_failed.borrow().is_some() => {
-                let _ = slot.file.set_len(0).and_then(|()| slot.file.seek(SeekFrom::Start(0)));
-                Err(note_failed.take().unwrap_or(error))
-            }
-            Err(error) => Err(error),
+        match (transport.get(&get, &mut slot.file, observer), note_failed.take()) {
+            (Ok(Got::Whole { .. }), _) => Ok(()),
+            (Ok(Got::NotModified), _) => Err(Error::Status { url: shown(url), status: 304 }),
+            // A beginning whose version could not be written down must not be gone on from.
+            (Err(_), Some(error)) | (Err(error), None) => Err(error),
         }
     }
+
+    /// Checks what is here; what fails for a reason that a fresh download may mend is fetched once more.
+    fn check(
+        &self,
+        brought: Brought,
+        cache: &Cache,
+        transport: &Transport,
+        observer: &dyn Observer,
+    ) -> Result<FetchedPackage> {
+        let again = |error: Error| {
+            observer.event(Event::Detail(format!("{error}; fetching it again")));
+            match self.download(cache, transport, observer)? {
+                Brought::Came(slot, _) => self.check_slot(slot, cache),
+                Brought::Cached(path) => {
+                    FetchedPackage::verify(cache, &self.package, &path, &path.display().to_string())
+                }
+            }
+        };
+        match brought {
+            Brought::Cached(path) => {
+                match FetchedPackage::verify(cache, &self.package, &path, &path.display().to_string()) {
+                    Err(error) if !matches!(error, Error::NoSpace { .. }) => {
+                        fs::remove_file(&path).map_err(|e| Error::io("delete", &path, e))?;
+                        again(error)
+                    }
+                    other => other,
+                }
+            }
+            Brought::Came(slot, true) => match self.check_slot(slot, cache) {
+                Err(error) if error.is_trust() || matches!(error, Error::Malformed { .. }) => again(error),
+                other => other,
+            },
+            Brought::Came(slot, false) => self.check_slot(slot, cache),
+        }
+    }
+
+    /// Checks what came, and gives it its name.
+    fn check_slot(&self, mut slot: Slot, cache: &Cache) -> Result<FetchedPackage> {
+        let url = self.url.as_deref().map(shown).unwrap_or_default();
+        let fetched = match FetchedPackage::verify(cache, &self.package, &slot.path, &url) {
+            Ok(fetched) => fetched,
+            Err(error) => return Err(self.give_up(slot, cache, error)),
+        };
+        let identity = self.identity()?;
+        let path = match slot.temp.take() {
+            None => cache.keep_part(&identity)?,
+            Some(temp) => {
+                let path = cache.package_path(&identity);
+                temp.persist(&path).map_err(|e| Error::io("write", &path, e.error))?;
+                path
+            }
+        };
+        Ok(fetched.moved_to(path))
+    }
+}
+
+fn slot(cache: &Cache, identity: &Identity) -> Result<Slot> {
+    if let Some((file, version)) = cache.open_part(identity)? {
+        return Ok(Slot { path: cache.part_path(identity), file, version, temp: None });
+    }
+    let (file, temp) = readable_temp(&cache.dir().join("packages"))?.into_parts();
+    Ok(Slot { path: temp.to_path_buf(), file, version: None, temp: Some(temp) })
 }

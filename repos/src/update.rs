@@ -3,8 +3,8 @@
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 use xpkg_formats::Limits;
 use xpkg_formats::apk::index;
@@ -73,30 +73,37 @@ pub fn update(
 ) -> Vec<Outcome> {
     let enabled: Vec<&Source> = sources.iter().filter(|s| s.enabled).collect();
     observer.event(Event::Stage { name: "updating", items: Some(enabled.len() as u64) });
-    // The root is read by this thread only.
-    let jobs: Vec<_> = enabled.into_iter().map(|source| (source, keyring_for(root, source))).collect();
-    let (next, reading, results) = (AtomicUsize::new(0), Mutex::new(()), Mutex::new(Vec::new()));
+    // The root is read by this thread only, and so is every index: one allocator's arena grows, not one per thread.
+    let mut results = Vec::new();
+    let mut jobs = Vec::new();
+    for (i, source) in enabled.iter().enumerate() {
+        match keyring_for(root, source) {
+            Ok(keys) => jobs.push((i, Job { source, keys, cache, transport, options, observer })),
+            Err(error) => results.push((i, Err(error))),
+        }
+    }
+    let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::sync_channel(options.parallel.max(1));
         for _ in 0..options.parallel.clamp(1, 16).min(jobs.len()) {
-            scope.spawn(|| {
-                while let Some((i, (source, keys))) = take(&jobs, &next) {
-                    let result = match keys {
-                        Ok(keys) => Job { source, keys, cache, transport, options, reading: &reading, observer }.run(),
-                        Err(error) => {
-                            Err(Error::BadSource { file: source.origin.to_string(), reason: error.to_string() })
-                        }
-                    };
-                    observer.event(Event::Item { name: source.name.clone() });
-                    if let Ok(mut results) = results.lock() {
-                        results.push((i, result));
+            let (sender, next, jobs) = (sender.clone(), &next, &jobs);
+            scope.spawn(move || {
+                while let Some((_, (i, job))) = take(jobs, next) {
+                    if sender.send((*i, job, job.bring())).is_err() {
+                        return;
                     }
                 }
             });
         }
+        drop(sender);
+        for (i, job, brought) in receiver {
+            let result = brought.and_then(|brought| job.read(brought));
+            observer.event(Event::Item { name: job.source.name.clone() });
+            results.push((i, result));
+        }
     });
-    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     results.sort_by_key(|(i, _)| *i);
-    let outcome = |(i, result): (usize, _)| Some(Outcome { source: jobs.get(i)?.0.clone(), result });
+    let outcome = |(i, result): (usize, _)| Some(Outcome { source: (*enabled.get(i)?).clone(), result });
     results.into_iter().filter_map(outcome).collect()
 }
 
@@ -108,16 +115,22 @@ pub(crate) fn take<'a, T>(jobs: &'a [T], next: &AtomicUsize) -> Option<(usize, &
 
 struct Job<'a> {
     source: &'a Source,
-    keys: &'a Keyring,
+    keys: Keyring,
     cache: &'a Cache,
     transport: &'a Transport,
     options: &'a UpdateOptions,
-    reading: &'a Mutex<()>,
     observer: &'a dyn Observer,
 }
 
+/// An index that came, or that need not come.
+enum Brought {
+    File(File, IndexUrl, Validators),
+    Unchanged(Updated),
+}
+
 impl Job<'_> {
-    fn run(&self) -> Result<Updated> {
+    /// Fetches the index from the first place that has one.
+    fn bring(&self) -> Result<Brought> {
         let known =
             catalogue::meta_of(self.cache, self.source).filter(|meta| !self.options.force && self.still_trusted(meta));
         let mut places = self.source.index_urls();
@@ -125,7 +138,8 @@ impl Job<'_> {
         places.sort_by_key(|place| known.as_ref().is_none_or(|k| k.index_url != place.url));
         let mut missing = None;
         for place in places {
-            match self.try_place(&place, known.as_ref().filter(|k| k.index_url == place.url)) {
+            let here = known.as_ref().filter(|k| k.index_url == place.url);
+            match self.bring_from(place, here) {
                 Err(error @ Error::NotFound { .. }) => missing = missing.or(Some(error)),
                 other => return other,
             }
@@ -139,28 +153,35 @@ impl Job<'_> {
             || meta.fingerprint.as_ref().is_some_and(|f| self.keys.iter().any(|k| k.fingerprint() == *f))
     }
 
-    fn try_place(&self, place: &IndexUrl, known: Option<&Meta>) -> Result<Updated> {
+    fn bring_from(&self, place: IndexUrl, known: Option<&Meta>) -> Result<Brought> {
         let mut file = self.cache.anonymous()?;
         let mut get = Get::new(&place.url, &self.source.name, MAX_INDEX);
         get.known = known.map(|meta| &meta.validators).filter(|v| !v.is_empty());
         match (self.transport.get(&get, &mut file, self.observer)?, known) {
-            (Got::NotModified, Some(meta)) => {
-                Ok(Updated { packages: meta.packages, skipped: 0, changed: false, signed_by: meta.signed_by.clone() })
-            }
-            (Got::Whole { validators, .. }, _) => self.read(file, place, validators),
+            (Got::NotModified, Some(meta)) => Ok(Brought::Unchanged(Updated {
+                packages: meta.packages,
+                skipped: 0,
+                changed: false,
+                signed_by: meta.signed_by.clone(),
+            })),
+            (Got::Whole { validators, .. }, _) => Ok(Brought::File(file, place, validators)),
             (Got::NotModified, None) => {
                 Err(Error::Network { url: shown(&place.url), reason: "not modified, but nothing was known".into() })
             }
         }
     }
 
-    fn read(&self, mut file: File, place: &IndexUrl, validators: Validators) -> Result<Updated> {
-        let _one_at_a_time = self.reading.lock();
+    /// Verifies the index, and writes the catalogue while reading it.
+    fn read(&self, brought: Brought) -> Result<Updated> {
+        let (mut file, place, validators) = match brought {
+            Brought::File(file, place, validators) => (file, place, validators),
+            Brought::Unchanged(updated) => return Ok(updated),
+        };
         let url = shown(&place.url);
         file.seek(SeekFrom::Start(0)).map_err(|e| Error::io("read", self.cache.dir(), e))?;
         let mut index = index::open(file, &url, &Limits::default()).map_err(|e| Error::format(&url, e))?;
         let signer = match self.source.trust {
-            Trust::Signed => Some(index.verify(self.keys).map_err(|e| Error::format(&url, e))?),
+            Trust::Signed => Some(index.verify(&self.keys).map_err(|e| Error::format(&url, e))?),
             Trust::None => None,
         };
         let mut builder = Builder::create(&self.cache.catalogue_path(self.source))?;

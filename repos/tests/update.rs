@@ -126,7 +126,7 @@ fn trust_follows_the_source_not_the_cache() {
     let (_dir, mut repo, _server, world) = alpine();
     world.update().unwrap();
     // The key is withdrawn: the server's "not modified" must not keep the index.
-    fs::remove_dir_all(world.path("etc/xpkg/keys/test")).unwrap();
+    fs::remove_file(world.path("etc/xpkg/keys/test").join(keys::RSA.public_name())).unwrap();
     assert!(matches!(world.update(), Err(Error::UnknownKey { .. })));
     // Without trust an unsigned index is taken, and forgotten when trust is asked for again.
     repo.sign_with(None).unwrap();

@@ -79,7 +79,7 @@ impl fmt::Display for What {
             Self::Pinned { package, pin } => write!(f, "{package} is kept away by {pin}"),
             Self::Removing { package } => write!(f, "{package} is being removed"),
             Self::Unavailable { package, why } => write!(f, "{package} cannot be had: {why}"),
-            Self::Impossible { package, why } => write!(f, "{package} cannot run here: {why}"),
+            Self::Impossible { package, why } => write!(f, "{package} cannot be installed here: {why}"),
             Self::Unfit { package, capability, why } => write!(f, "{package} does not do for {capability}: {why}"),
             Self::HostUnfit { capability, why } => write!(f, "the host's {capability} does not do: {why}"),
             Self::Conflict { package, other, why } => write!(f, "{package} and {other} exclude each other: {why}"),

@@ -1,7 +1,6 @@
 //! A root as devices have it: a squashfs below, an ext4 above, overlay-mounted by the kernel. Undoes its own mounts only.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -27,14 +26,11 @@ impl Overlay {
             }
         }
         let dir = tempfile::Builder::new().prefix("xpkg-overlay-").tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
-        let squash: [&OsStr; 6] =
-            [root.as_ref(), at("lower.sqfs").as_os_str(), "-quiet".as_ref(), "-no-progress".as_ref(), "-comp".as_ref(), "gzip".as_ref()]
-                .map(|a: &OsStr| Box::leak(a.to_owned().into_boxed_os_str()) as &OsStr);
-        say("mksquashfs", &squash);
-        let image = std::fs::File::create(at("upper.ext4")).unwrap();
-        image.set_len(UPPER).unwrap();
-        say("mkfs.ext4", &["-q".as_ref(), "-F".as_ref(), at("upper.ext4").as_ref()]);
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let source = root.display().to_string();
+        say("mksquashfs", &[&source, &at("lower.sqfs"), "-quiet", "-no-progress", "-comp", "gzip"]);
+        std::fs::File::create(at("upper.ext4")).unwrap().set_len(UPPER).unwrap();
+        say("mkfs.ext4", &["-q", "-F", &at("upper.ext4")]);
         for name in ["lower", "data", "merged"] {
             std::fs::create_dir(at(name)).unwrap();
         }
@@ -64,11 +60,10 @@ impl Overlay {
     }
 
     fn mount_loop(&mut self, kind: &str, options: &str, image: &str, point: &str) {
-        let (image, point) = (self.at(image), self.at(point));
-        let options = format!("loop,{options}");
+        let of = |name: &str| self.at(name).display().to_string();
         // The loop device of `-o loop` detaches itself when its mount goes.
-        say("mount", &["-t".as_ref(), kind.as_ref(), "-o".as_ref(), options.as_ref(), image.as_ref(), point.as_ref()]);
-        self.mounted.push(point);
+        say("mount", &["-t", kind, "-o", &format!("loop,{options}"), &of(image), &of(point)]);
+        self.mounted.push(self.at(point));
     }
 
     fn mount_upper(&mut self) {
@@ -78,11 +73,8 @@ impl Overlay {
         }
         let of = |name: &str| self.at(name).display().to_string();
         let options = format!("lowerdir={},upperdir={},workdir={}", of("lower"), of("data/upper"), of("data/work"));
-        let merged = self.merged();
-        let args: [&OsStr; 6] =
-            ["-t".as_ref(), "overlay".as_ref(), "-o".as_ref(), options.as_ref(), "xpkg-test".as_ref(), merged.as_ref()];
-        say("mount", &args);
-        self.mounted.push(merged);
+        say("mount", &["-t", "overlay", "-o", &options, "xpkg-test", &of("merged")]);
+        self.mounted.push(self.merged());
     }
 
     /// As after a reboot: overlay and upper file system leave and come back.
@@ -95,7 +87,7 @@ impl Overlay {
 
     fn unmount_last(&mut self) {
         let point = self.mounted.pop().unwrap();
-        say("umount", &[point.as_ref()]);
+        say("umount", &[&point.display().to_string()]);
     }
 
     /// Every path of the upper layer, relative; whiteouts apart.
@@ -127,6 +119,6 @@ impl Drop for Overlay {
     }
 }
 
-fn say(program: &str, args: &[&OsStr]) {
+fn say(program: &str, args: &[&str]) {
     run(program, args).and_then(xpkg_fixtures::real::Output::expect_success).unwrap();
 }

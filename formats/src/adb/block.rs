@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn long_headers_are_read() {
-        let long = [&((3u32 << 30) | 0).to_le_bytes()[..], &[0; 4], &(16u64 + 8).to_le_bytes(), b"payload!"].concat();
+        let long = [&(3u32 << 30).to_le_bytes()[..], &[0; 4], &(16u64 + 8).to_le_bytes(), b"payload!"].concat();
         assert_eq!(walk(&[&long]).unwrap(), [(Kind::Adb, b"payload!".to_vec())]);
         assert_eq!(header(Kind::Data, SHORT_MAX).len(), 16);
         assert!(padding(SHORT_MAX + 1).is_empty());

@@ -80,8 +80,7 @@ impl<R: Read + Seek> Inner<R> {
         if window > MAX_WINDOW {
             return Err(Error::limit(what, "the zstd window", MAX_WINDOW));
         }
-        let decoder =
-            StreamingDecoder::new(BufReader::new(file)).map_err(|e| Error::malformed(what, e.to_string()))?;
+        let decoder = StreamingDecoder::new(BufReader::new(file)).map_err(|e| Error::malformed(what, e.to_string()))?;
         Ok(Self::Zstd(Box::new(decoder)))
     }
 }

@@ -9,7 +9,8 @@ pub(crate) const HEADER: u64 = 8;
 /// A reader of one item (package, directory entry) may read so many bytes: values may be shared, so a small file could
 /// otherwise unfold to any size.
 const ITEM_BUDGET: u64 = 8 << 20;
-/// A walk over the whole heap may read it so many times over. Real indexes stay below four.
+/// A walk over the whole heap may read it so many times over. A dependency that all packages share costs ten times the four
+/// bytes that refer to it.
 const WALK_FACTOR: u64 = 64;
 
 /// A value as stored: kind in the upper four bits, immediate or offset in the others.

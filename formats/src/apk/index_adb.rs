@@ -103,3 +103,6 @@ fn order(a: &Package, b: &Package) -> std::cmp::Ordering {
     let version = xpkg_model::version::compare(a.scheme, &a.version, &b.version, false);
     std::cmp::Ordering::from(version).then_with(|| (&a.version, &a.identity).cmp(&(&b.version, &b.identity)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ use super::v2;
 use crate::adb::heap::Value;
 use crate::adb::{Schema, container};
 use crate::keys::{Keyring, Verified};
-use crate::package::{Envelope as _, EntrySink, Meta};
+use crate::package::{EntrySink, Envelope as _, Meta};
 use crate::{Error, Limits};
 
 pub use crate::adb::Compression;

@@ -141,7 +141,7 @@ pub(super) fn recover(root: &Arc<OwnedFd>, observer: &dyn Observer) -> Result<()
     };
     for name in names(&dir).map_err(failed)? {
         let Ok(name) = String::from_utf8(name) else { continue };
-        let Some((id, state)) = name.split_once('.') else { continue };
+        let Some((id, state @ ("committed" | "staging"))) = name.split_once('.') else { continue };
         let damaged = |reason: String| Error::Journal { file: format!("{path}/{name}"), reason };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(openat(&dir, name.as_str(), flags, Mode::empty()).map_err(failed)?);
@@ -168,7 +168,10 @@ pub(super) fn recover(root: &Arc<OwnedFd>, observer: &dyn Observer) -> Result<()
 fn names(dir: &Arc<OwnedFd>) -> Result<Vec<Vec<u8>>, Errno> {
     let mut names = Vec::new();
     for entry in Dir::new(walk::reopen(dir.as_fd())?)? {
-        names.push(entry?.file_name().to_bytes().to_vec());
+        let name = entry?.file_name().to_bytes().to_vec();
+        if name != b"." && name != b".." {
+            names.push(name);
+        }
     }
     names.sort_unstable();
     Ok(names)
@@ -182,8 +185,8 @@ fn remove_tree(dir: &Arc<OwnedFd>, name: &[u8], depth: usize) -> Result<(), Errn
     }
     if depth > 0 {
         let inner = Arc::new(openat(dir, name, walk::STAND, Mode::empty())?);
-        for name in names(&inner)?.iter().filter(|n| !matches!(n.as_slice(), b"." | b"..")) {
-            remove_tree(&inner, name, depth - 1)?;
+        for name in names(&inner)? {
+            remove_tree(&inner, &name, depth - 1)?;
         }
     }
     unlinkat(dir, name, AtFlags::REMOVEDIR)

@@ -40,7 +40,7 @@ pub struct Changes {
     /// Files that a remaining package loses to another.
     pub lose: BTreeMap<String, BTreeSet<RelPath>>,
     /// Links that a remaining package gets back.
-    pub regain: BTreeMap<String, Vec<(RelPath, Vec<u8>)>>,
+    pub regain: BTreeMap<String, Vec<(RelPath, DbFile)>>,
     /// Entries of the world to set.
     pub world_set: Vec<Dependency>,
     /// Names to take out of the world.
@@ -174,8 +174,8 @@ impl NativeApk {
                     dir.files.retain(|file| dir.path.join(&file.name).map_or(true, |path| !lost.contains(&path)));
                 }
             }
-            for (path, target) in changes.regain.get(&name).into_iter().flatten() {
-                regain(&mut record, path, target);
+            for (path, file) in changes.regain.get(&name).into_iter().flatten() {
+                regain(&mut record, path, file);
             }
             Ok(db::write_record(&mut out, &record)?)
         })?;
@@ -245,16 +245,14 @@ impl NativeApk {
 }
 
 /// Puts a link back into a record, where its name sorts to.
-fn regain(record: &mut InstalledRecord, path: &RelPath, target: &[u8]) {
-    let (Some(parent), kind) = (path.parent(), record.digest_kind()) else { return };
+fn regain(record: &mut InstalledRecord, path: &RelPath, file: &DbFile) {
+    let Some(parent) = path.parent() else { return };
     if record.file(path).is_some() {
         return;
     }
-    let acl = db::Acl { uid: 0, gid: 0, mode: 0o777, xattr: None };
-    let file = DbFile { name: path.file_name().to_vec(), acl: Some(acl), digest: Some(kind.of(target)) };
     if let Some(dir) = record.dirs.iter_mut().find(|dir| dir.path == parent) {
         let at = dir.files.iter().position(|f| f.name > file.name).unwrap_or(dir.files.len());
-        dir.files.insert(at, file);
+        dir.files.insert(at, file.clone());
     }
 }
 

@@ -6,7 +6,7 @@ use semver::Version;
 use serde::Serialize;
 use xpkg_model::{Ecosystem, RelPath, schema};
 
-use super::{Displaced, Files, ForeignPackage, State};
+use super::{Displaced, Files, ForeignPackage, LinkOwner, State};
 use crate::{Error, Result};
 
 /// Small pages: a state of a few packages stays in a few kilobytes, which on a router is flash or memory.
@@ -20,7 +20,7 @@ CREATE TABLE packages (ecosystem TEXT, name TEXT, version TEXT NOT NULL, identit
   PRIMARY KEY (ecosystem, name)) WITHOUT ROWID;
 CREATE TABLE held (ecosystem TEXT, name TEXT, PRIMARY KEY (ecosystem, name)) WITHOUT ROWID;
 CREATE TABLE displaced (path BLOB PRIMARY KEY, target BLOB NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL,
-  by TEXT NOT NULL, owner TEXT) WITHOUT ROWID;
+  by TEXT NOT NULL, owner TEXT, record TEXT) WITHOUT ROWID;
 CREATE TABLE made (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE adopted (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE arches (word TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -60,8 +60,10 @@ fn fill(db: &Connection, state: &State) -> Result<()> {
         run("INSERT INTO held VALUES (?, ?)", params![ecosystem.as_str(), name])?;
     }
     for (path, d) in &state.displaced {
-        let sql = "INSERT INTO displaced VALUES (?, ?, ?, ?, ?, ?)";
-        run(sql, params![path.as_bytes(), d.target, d.ids.0, d.ids.1, d.by, d.owner])?;
+        let owner = d.owner.as_ref().map(|o| &o.package);
+        let record = d.owner.as_ref().map(LinkOwner::record);
+        let sql = "INSERT INTO displaced VALUES (?, ?, ?, ?, ?, ?, ?)";
+        run(sql, params![path.as_bytes(), d.target, d.ids.0, d.ids.1, d.by, owner, record])?;
     }
     for path in &state.made {
         run("INSERT INTO made VALUES (?)", params![path.as_bytes()])?;
@@ -118,11 +120,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<State> {
         let (word, name) = (row.get::<_, String>(0)?, row.get(1)?);
         Ok(ecosystem(&word).map(|ecosystem| _ = state.held.insert((ecosystem, name))))
     })?;
-    rows(&db, "SELECT path, target, uid, gid, by, owner FROM displaced", |row| {
+    rows(&db, "SELECT path, target, uid, gid, by, owner, record FROM displaced", |row| {
         let bytes: Vec<u8> = row.get(0)?;
         let ids = (row.get(2)?, row.get(3)?);
-        let displaced = Displaced { target: row.get(1)?, ids, by: row.get(4)?, owner: row.get(5)? };
-        Ok(path(&bytes).map(|path| _ = state.displaced.insert(path, displaced)))
+        let owner: Option<(String, String)> = row.get::<_, Option<_>>(5)?.zip(row.get(6)?);
+        let (target, by) = (row.get(1)?, row.get(4)?);
+        Ok(path(&bytes).map(|path| {
+            let owner = owner.and_then(|(package, record)| LinkOwner::parse(package, path.file_name(), &record));
+            state.displaced.insert(path, Displaced { target, ids, by, owner });
+        }))
     })?;
     rows(&db, "SELECT path FROM made", |row| {
         let bytes: Vec<u8> = row.get(0)?;
@@ -177,7 +183,9 @@ mod tests {
         let entry = ForeignPackage { package, registered: "jq".into(), explicit: true, source: None, files };
         state.packages.insert((Ecosystem::Alpine, "jq".into()), entry);
         state.held.insert((Ecosystem::Openwrt, "dnsmasq".into()));
-        let link = Displaced { target: b"busybox".to_vec(), ids: (0, 0), by: "grep".into(), owner: None };
+        let owner = LinkOwner::parse("busybox".into(), b"grep", "0:0:777 Q1TmUsI0U+Wfr/D3hofTCmLIDo+Ng=");
+        assert!(owner.is_some());
+        let link = Displaced { target: b"busybox".to_vec(), ids: (0, 0), by: "grep".into(), owner };
         state.displaced.insert(RelPath::literal("bin/grep"), link);
         state.made.insert(RelPath::literal("usr/share/jq"));
         state.provider = Some("xpkg-abi-alpine".into());

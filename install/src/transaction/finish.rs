@@ -52,7 +52,7 @@ pub(super) fn stage(
     for (path, node, owner, by) in std::mem::take(&mut work.prepared.decided.displaced) {
         let NodeKind::Symlink(link) = node.kind else { continue };
         if let Some(owner) = &owner {
-            replaces.entry(by.clone()).or_default().insert(owner.clone());
+            replaces.entry(by.clone()).or_default().insert(owner.package.clone());
         }
         receipt.displaced.push(path.clone());
         state.displaced.insert(path, Displaced { target: link, ids: (node.uid, node.gid), by, owner });
@@ -104,7 +104,7 @@ fn take_away(target: &mut dyn Target, prepared: &Prepared<'_>, state: &mut State
         let meta = Meta { mode: 0o777, uid: link.ids.0, gid: link.ids.1, ..Meta::default() };
         target.stage_symlink(path, &link.target, &meta)?;
         if let Some(owner) = link.owner {
-            changes.regain.entry(owner).or_default().push((path.clone(), link.target));
+            changes.regain.entry(owner.package).or_default().push((path.clone(), owner.file));
         }
     }
     // What somebody changed in the meantime is theirs: there is nothing to restore.

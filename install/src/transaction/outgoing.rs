@@ -49,7 +49,8 @@ impl Outgoing {
                     let old = OldFile { path, package: name.clone(), file: file.clone(), kind: record.digest_kind() };
                     out.files.insert(at, old);
                 }
-                if real == dir.path && !real.is_root() {
+                // A link to a directory is the host's own; what lies behind it is not the package's to remove.
+                if !real.is_root() && places.file(&dir.path)? == real {
                     out.dirs.entry(real).or_default().insert(name.clone());
                 }
             }

@@ -9,7 +9,9 @@ pub(super) fn expand(spec: &str, package: &Package) -> Result<String, String> {
     while let Some((text, variable)) = rest.split_once("${") {
         let (variable, after) = variable.split_once('}').ok_or("the pattern of file names has a `${` without `}`")?;
         let (name, most) = match variable.split_once(':') {
-            Some((name, most)) => (name, most.parse().map_err(|_| format!("`${{{variable}}}` in the pattern of file names"))?),
+            Some((name, most)) => {
+                (name, most.parse().map_err(|_| format!("`${{{variable}}}` in the pattern of file names"))?)
+            }
             None => (variable, usize::MAX),
         };
         let value = match name {

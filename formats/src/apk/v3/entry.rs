@@ -65,7 +65,9 @@ fn special(kind: u16, rest: &[u8]) -> Result<EntryKind, &'static str> {
         Err(_) => Err("a device without a number"),
     };
     match kind {
-        file_type::SYMLINK if rest.is_empty() || rest.contains(&0) => Err("a link whose target is empty or holds a NUL"),
+        file_type::SYMLINK if rest.is_empty() || rest.contains(&0) => {
+            Err("a link whose target is empty or holds a NUL")
+        }
         file_type::SYMLINK if rest.len() >= MAX_PATH => Err("a link whose target is too long"),
         file_type::SYMLINK => Ok(EntryKind::Symlink(rest.to_vec())),
         file_type::REGULAR => match RelPath::from_package(rest) {
@@ -137,7 +139,8 @@ mod tests {
 
     #[test]
     fn device_numbers_round_trip() {
-        for (major, minor) in [(0, 0), (1, 3), (8, 17), (0xfff, 0xff), (0x1234_5678, 0x9abc_def0), (u32::MAX, u32::MAX)] {
+        for (major, minor) in [(0, 0), (1, 3), (8, 17), (0xfff, 0xff), (0x1234_5678, 0x9abc_def0), (u32::MAX, u32::MAX)]
+        {
             assert_eq!(device_numbers(device_word(major, minor)), (major, minor));
         }
         assert_eq!(device_word(1, 3), 0x103);

@@ -69,13 +69,7 @@ pub(crate) fn read(
     }
 }
 
-fn fill(
-    heap: &mut Heap,
-    object: &Object,
-    package: &mut Package,
-    place: Place,
-    limits: &Limits,
-) -> Result<(), Refused> {
+fn fill(heap: &mut Heap, object: &Object, package: &mut Package, place: Place, limits: &Limits) -> Result<(), Refused> {
     package.version = text(heap, object.get(info::VERSION), limits, "a version")?;
     // Some descriptions have several lines; the databases have one.
     let description = text(heap, object.get(info::DESCRIPTION), limits, "a description")?;

@@ -91,13 +91,23 @@ fn refused(dirs: &[(&str, Vec<Node<'_>>)], data: &[u8], word: &str) {
 fn a_hand_made_package_is_read() {
     let dirs = [
         ("", vec![]),
-        ("usr", vec![plain("a", b"abc"), plain("empty", b""), target("l", 0xa000, b"/x"), target("z", 0x8000, b"usr/a")]),
+        (
+            "usr",
+            vec![plain("a", b"abc"), plain("empty", b""), target("l", 0xa000, b"/x"), target("z", 0x8000, b"usr/a")],
+        ),
     ];
     let entries = open(&heap_of(&dirs, |_| Vec::new()), &data((2, 1), b"abc")).unwrap();
     let kinds: Vec<&EntryKind> = entries.iter().map(|e| &e.kind).collect();
     assert!(matches!(
         kinds[..],
-        [EntryKind::Dir, EntryKind::Dir, EntryKind::File, EntryKind::File, EntryKind::Symlink(_), EntryKind::Hardlink(_)]
+        [
+            EntryKind::Dir,
+            EntryKind::Dir,
+            EntryKind::File,
+            EntryKind::File,
+            EntryKind::Symlink(_),
+            EntryKind::Hardlink(_)
+        ]
     ));
     assert_eq!(entries[5].digest, entries[2].digest);
 }
@@ -162,11 +172,13 @@ fn hostile_metadata_is_refused() {
     // The unique id must be that of the heap.
     let adb = heap_of(&[], |heap| vec![(info::HASHES, heap.blob(&[7; 20]))]);
     assert!(matches!(open(&adb, b""), Err(Error::Digest { .. })));
-    let adb = heap_of(&[], |heap| vec![(info::DEPENDS, {
-        let name = heap.text("a;b");
-        let dependency = heap.object(&[name]);
-        heap.array(&[dependency])
-    })]);
+    let adb = heap_of(&[], |heap| {
+        vec![(info::DEPENDS, {
+            let name = heap.text("a;b");
+            let dependency = heap.object(&[name]);
+            heap.array(&[dependency])
+        })]
+    });
     assert!(open(&adb, b"").unwrap_err().to_string().contains("no name to depend on"));
 }
 

@@ -82,7 +82,9 @@ impl Tree {
             names.push(origin.clone());
             names.sort_by_key(place);
             let Some((first, others)) = names.split_first() else { continue };
-            let Some((entry, offset)) = self.file(&origin).map(|file| (file.entry.clone(), file.offset)) else { continue };
+            let Some((entry, offset)) = self.file(&origin).map(|file| (file.entry.clone(), file.offset)) else {
+                continue;
+            };
             if let Some(file) = self.file(first) {
                 *file = File { entry: Entry { path: first.clone(), ..entry.clone() }, offset };
             }

@@ -1,0 +1,153 @@
+//! The root's own package manager as the judge: it is asked the same questions before and after, and what it says may
+//! differ by our packages only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xpkg_fixtures::real::Output;
+use xpkg_model::Ecosystem;
+
+use crate::{Databases, System};
+
+/// What xpkg itself keeps below the root. Audits that look for files nobody owns find it.
+const OUR_FILES: [&str; 2] = ["etc/xpkg", "usr/lib/xpkg"];
+
+/// The packages that came between two looks, by name, as the native manager has them on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ours(pub BTreeMap<String, String>);
+
+impl Ours {
+    /// What `after` has and `before` has not. Everything that was there before must be there as it was.
+    pub fn between(before: &Databases, after: &Databases) -> Self {
+        let mut came = BTreeMap::new();
+        for (name, record) in &after.installed {
+            match before.installed.get(name) {
+                Some(was) => assert_eq!(was, record, "the record of {name} was touched"),
+                None => drop(came.insert(name.clone(), record.package.version.clone())),
+            }
+        }
+        let gone: Vec<_> = before.installed.keys().filter(|name| !after.installed.contains_key(*name)).collect();
+        assert!(gone.is_empty(), "no longer on record: {gone:?}");
+        Self(came)
+    }
+
+    /// Whether a line is about one of them, or about files of xpkg.
+    fn is_about(&self, line: &str) -> bool {
+        let mut words = line.split_ascii_whitespace();
+        let full = |word: &str| self.0.iter().any(|(name, version)| word == format!("{name}-{version}"));
+        let path = words.clone().last().unwrap_or_default().trim_start_matches('/');
+        words.any(|w| full(w.trim_end_matches(':'))) || OUR_FILES.iter().any(|p| path.starts_with(p))
+    }
+}
+
+/// How two answers to one question are compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Compare {
+    /// Line by line.
+    Lines,
+    /// The same lines; their order is that of a directory.
+    Sorted,
+    /// The same words, because the lines break elsewhere when there are more of them.
+    Words,
+}
+
+/// What the native manager said to every question.
+pub struct Answers(Vec<(Compare, Output)>);
+
+impl Answers {
+    /// Asks. What is added on the way is removed again.
+    pub fn of(system: &System) -> Self {
+        let questions: &[(Compare, &str)] = match system.native {
+            Ecosystem::Openwrt => &[
+                (Compare::Lines, "apk update"),
+                (Compare::Lines, "apk list -I"),
+                (Compare::Lines, "apk info -v"),
+                (Compare::Lines, "apk info -L base-files busybox libc zlib uhttpd dnsmasq"),
+                (Compare::Lines, "apk info -W /bin/busybox /usr/lib/libz.so.1 /usr/sbin/uhttpd"),
+                (Compare::Sorted, "apk audit"),
+                (Compare::Sorted, "apk audit --system"),
+                (Compare::Lines, "apk upgrade -s"),
+                (Compare::Lines, "apk del -s zerotier"),
+                (Compare::Words, "apk del -s zlib"),
+                (Compare::Lines, "apk add iw"),
+                (Compare::Lines, "apk info -L iw"),
+                (Compare::Lines, "apk list -I"),
+                (Compare::Sorted, "apk audit"),
+                (Compare::Lines, "apk del iw"),
+                (Compare::Lines, "apk upgrade"),
+                (Compare::Lines, "apk list -I"),
+            ],
+            _ => &[
+                (Compare::Lines, "apk update"),
+                (Compare::Lines, "apk list -I"),
+                (Compare::Lines, "apk info -v"),
+                (Compare::Lines, "apk info -L alpine-baselayout busybox musl zlib openssh-server chrony"),
+                (Compare::Lines, "apk info -W /bin/busybox /lib/libz.so.1 /usr/sbin/sshd"),
+                (Compare::Sorted, "apk audit"),
+                (Compare::Sorted, "apk audit --system"),
+                (Compare::Lines, "apk upgrade -s"),
+                (Compare::Lines, "apk del -s wget"),
+                (Compare::Words, "apk del -s zlib"),
+                (Compare::Lines, "apk add jq"),
+                (Compare::Lines, "apk info -L jq"),
+                (Compare::Lines, "apk list -I"),
+                (Compare::Sorted, "apk audit"),
+                (Compare::Lines, "apk del jq"),
+                (Compare::Lines, "apk upgrade -s"),
+                (Compare::Lines, "apk list -I"),
+            ],
+        };
+        let ask = |(compare, line): &(Compare, &str)| (*compare, system.chroot.run(line.split(' ')).unwrap());
+        Self(questions.iter().map(ask).collect())
+    }
+
+    /// The answer to a question, the first if it was asked more than once.
+    pub fn to(&self, question: &str) -> &Output {
+        let asked = |output: &Output| output.command.replace('"', "").ends_with(&format!(" {question}"));
+        self.0.iter().map(|(_, output)| output).find(|o| asked(o)).unwrap_or_else(|| panic!("not asked: {question}"))
+    }
+
+    /// Fails unless `after` says the same, but for `ours`, and that every question of `self` went well or badly alike.
+    pub fn assert_same_but_for(&self, after: &Self, ours: &Ours) {
+        for ((compare, was), (_, is)) in self.0.iter().zip(&after.0) {
+            let context = format!("\nbefore: {was:#?}\nafter: {is:#?}\nours: {ours:?}");
+            assert_eq!(was.status, is.status, "another exit code{context}");
+            let none = Ours(BTreeMap::new());
+            for (was, is) in [(&was.stdout, &is.stdout), (&was.stderr, &is.stderr)] {
+                assert_eq!(reduce(was, &none, *compare), reduce(is, ours, *compare), "another answer{context}");
+            }
+        }
+    }
+}
+
+/// An answer without the lines and counts that are ours.
+fn reduce(text: &str, ours: &Ours, compare: Compare) -> Vec<String> {
+    let kept = text.lines().filter(|line| !ours.is_about(line));
+    let mut lines: Vec<String> = kept.map(|line| without_count(line, ours.0.len())).collect();
+    match compare {
+        Compare::Lines => lines,
+        Compare::Sorted => {
+            lines.sort();
+            lines
+        }
+        Compare::Words => {
+            let words: BTreeSet<&str> = lines.iter().flat_map(|l| l.split_ascii_whitespace()).collect();
+            words.into_iter().filter(|w| !ours.0.contains_key(*w)).map(str::to_owned).collect()
+        }
+    }
+}
+
+/// `OK: 32.2 MiB in 223 packages` and `OK: 1497 distinct packages available`, without ours; sizes are left out.
+fn without_count(line: &str, ours: usize) -> String {
+    let counted = line.strip_prefix("OK: ").and_then(|rest| {
+        let words: Vec<&str> = rest.split(' ').collect();
+        match words.as_slice() {
+            [_, _, "in", count, "packages"] => Some((count.parse::<usize>().ok()?, "installed")),
+            [count, "distinct", "packages", "available"] => Some((count.parse::<usize>().ok()?, "available")),
+            _ => None,
+        }
+    });
+    match counted {
+        Some((count, what)) => format!("OK: {} {what}", count.saturating_sub(ours)),
+        None => line.to_owned(),
+    }
+}
