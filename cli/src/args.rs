@@ -357,9 +357,9 @@ pub enum Image {
         /// Where to write it (default: the file's own `output`)
         #[arg(short, long)]
         output: Option<PathBuf>,
-        /// Compression threads; the bytes do not depend on it
+        /// Accepted, and without effect yet: the squashfs writer compresses with one thread. The bytes never depend on it
         #[arg(short = 'j', long)]
-        threads: Option<usize>,
+        threads: Option<std::num::NonZeroUsize>,
     },
 }
 

@@ -20,6 +20,7 @@ use xpkg_pipeline::{Options, Session};
 use crate::args::{Cli, Command, Global};
 use crate::error::Failure;
 use crate::terminal::Terminal;
+use crate::terminal::outln;
 
 /// How a command that did not fail ends.
 pub enum Done {
@@ -96,7 +97,9 @@ pub fn run(cli: &Cli, terminal: &Arc<Terminal>) -> Result<Done, Failure> {
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(&context, arguments),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "xpkg", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "xpkg", &mut script);
+            outln!("{}", String::from_utf8_lossy(&script).trim_end());
             Ok(Done::Well)
         }
         Command::Man { dir } => manual(dir),

@@ -61,7 +61,8 @@ pub fn report(failure: &Failure, json: bool) {
     if json {
         let mut body = json!({ "error": failure.to_string(), "causes": causes, "hint": failure.hint() });
         if let Failure::Pipeline(error) = failure
-            && let (Some(reasons), Some(object)) = (error.reasons().and_then(|r| serde_json::to_value(r).ok()), body.as_object_mut())
+            && let (Some(reasons), Some(object)) =
+                (error.reasons().and_then(|r| serde_json::to_value(r).ok()), body.as_object_mut())
         {
             object.insert("reasons".into(), reasons);
         }

@@ -7,6 +7,7 @@
 mod args;
 mod commands;
 mod error;
+mod log;
 mod report;
 mod terminal;
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     }
     let cli = args::Cli::parse();
     let terminal = std::sync::Arc::new(terminal::Terminal::new(&cli.global));
+    log::Log::start(&terminal, cli.global.verbose);
     let outcome = commands::run(&cli, &terminal);
     terminal.finish();
     match outcome {

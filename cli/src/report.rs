@@ -6,6 +6,7 @@ use xpkg_model::verdict::Verdict;
 use xpkg_model::{Action, Package, Step};
 use xpkg_pipeline::{PackageVerdict, Prepared};
 
+use crate::terminal::outln;
 use crate::terminal::{bytes, signed_bytes, table};
 
 /// The plan before the question: steps, sources, verdicts, what the host gives, sizes.
@@ -15,16 +16,22 @@ pub fn plan_text(prepared: &Prepared) {
     table(&rows);
     let uses = host_uses(prepared);
     if !uses.is_empty() {
-        println!("\nTaken from this root instead of being installed:");
+        outln!("\nTaken from this root instead of being installed:");
         table(&uses);
     }
     for verdict in prepared.verdicts() {
         findings_text(verdict);
     }
     for note in plan.notes.iter().chain(prepared.notes()) {
-        println!("note: {note}");
+        outln!("note: {note}");
     }
-    println!("\n{} download, {} on disk", bytes(prepared.download_size()), signed_bytes(prepared.disk_change()));
+    let (done, missing) = (prepared.downloaded(), prepared.download_size());
+    let download = match (done, missing) {
+        (0, missing) => format!("{} to download", bytes(missing)),
+        (done, 0) => format!("{} downloaded and verified", bytes(done)),
+        (done, missing) => format!("{} downloaded, {} to download", bytes(done), bytes(missing)),
+    };
+    outln!("\n{download}, {} on disk", signed_bytes(prepared.disk_change()));
 }
 
 fn row(prepared: &Prepared, step: &Step) -> Vec<String> {
@@ -79,14 +86,16 @@ fn host_uses(prepared: &Prepared) -> Vec<Vec<String>> {
         }
     }
     rows.into_iter()
-        .map(|(requirement, by, consumers)| vec![format!("  {requirement}"), by, format!("for {}", consumers.join(", "))])
+        .map(|(requirement, by, consumers)| {
+            vec![format!("  {requirement}"), by, format!("for {}", consumers.join(", "))]
+        })
         .collect()
 }
 
 /// Findings of one package or file, one line each.
 pub fn findings_text(verdict: &PackageVerdict) {
     for finding in &verdict.findings {
-        println!("{}: {}: {} ({})", verdict.subject, finding.file, finding.detail, finding.code);
+        outln!("{}: {}: {} ({})", verdict.subject, finding.file, finding.detail, finding.code);
     }
 }
 
@@ -123,6 +132,7 @@ pub fn plan_json(prepared: &Prepared, done: bool) -> Value {
         "verdicts": verdicts,
         "notes": plan.notes.iter().chain(prepared.notes()).collect::<Vec<_>>(),
         "download_size": prepared.download_size(),
+        "downloaded": prepared.downloaded(),
         "disk_change": prepared.disk_change(),
         "done": done,
     })
@@ -158,10 +168,10 @@ pub fn package_json(package: &Package) -> Value {
 
 /// `info` for people.
 pub fn package_text(package: &Package, source: Option<&str>, status: &str) {
-    println!("{}:{} {}", package.ecosystem, package.name, package.version);
+    outln!("{}:{} {}", package.ecosystem, package.name, package.version);
     let line = |label: &str, text: &str| {
         if !text.is_empty() {
-            println!("  {label:<13} {text}");
+            outln!("  {label:<13} {text}");
         }
     };
     let joined = |items: Vec<String>| items.join(" ");

@@ -96,7 +96,9 @@ impl Progress {
         match event {
             Event::Stage { name, items } => {
                 let bar = match items {
-                    Some(items) if items > 1 => ProgressBar::new(items).with_style(style("{prefix:>12} {bar:30} {pos}/{len} {wide_msg}")),
+                    Some(items) if items > 1 => {
+                        ProgressBar::new(items).with_style(style("{prefix:>12} {bar:30} {pos}/{len} {wide_msg}"))
+                    }
                     _ => ProgressBar::new_spinner().with_style(style("{prefix:>12} {spinner} {wide_msg}")),
                 };
                 let bar = self.bars.add(bar.with_prefix(name));
@@ -113,8 +115,10 @@ impl Progress {
             }
             Event::TransferStart { id, name, size } => {
                 let bar = match size {
-                    Some(size) => ProgressBar::new(size).with_style(style("{prefix:>30!} {bar:20} {bytes:>10}/{total_bytes:10} {bytes_per_sec}")),
-                    None => ProgressBar::new_spinner().with_style(style("{prefix:>30!} {spinner} {bytes:>10} {bytes_per_sec}")),
+                    Some(size) => ProgressBar::new(size)
+                        .with_style(style("{prefix:>30!} {bar:20} {bytes:>10}/{total_bytes:10} {bytes_per_sec}")),
+                    None => ProgressBar::new_spinner()
+                        .with_style(style("{prefix:>30!} {spinner} {bytes:>10} {bytes_per_sec}")),
                 };
                 let bar = self.bars.add(bar.with_prefix(name));
                 lock(&self.transfers).insert(id, bar);
@@ -159,8 +163,9 @@ pub fn signed_bytes(count: i64) -> String {
 /// Rows with aligned columns, to standard output. A closed pipe (`| head`) is no error.
 pub fn table(rows: &[Vec<String>]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> =
-        (0..columns).map(|c| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..columns)
+        .map(|c| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0))
+        .collect();
     for row in rows {
         let mut line = String::new();
         for (i, cell) in row.iter().enumerate() {
@@ -175,6 +180,14 @@ pub fn table(rows: &[Vec<String>]) {
         }
     }
 }
+
+/// One formatted line to standard output. Unlike `println!`, a reader that has gone (`| head`) is no reason to panic.
+macro_rules! outln {
+    ($($argument:tt)*) => {{
+        let _ = $crate::terminal::print(&format!($($argument)*));
+    }};
+}
+pub(crate) use outln;
 
 /// One line to standard output; false when nobody reads it any more.
 pub fn print(line: &str) -> bool {

@@ -20,7 +20,10 @@ pub fn read_archive(tree: &mut Tree, name: &str, mut reader: impl BufRead) -> Re
     if head.starts_with(&[0x1f, 0x8b]) {
         read_tar(tree, name, flate2::bufread::MultiGzDecoder::new(reader))
     } else if head.starts_with(b"hsqs") {
-        Err(Error::Base { archive: name.into(), reason: "is a squashfs image; a tar or tar.gz archive is needed".into() })
+        Err(Error::Base {
+            archive: name.into(),
+            reason: "is a squashfs image; a tar or tar.gz archive is needed".into(),
+        })
     } else {
         read_tar(tree, name, reader)
     }
@@ -49,7 +52,8 @@ fn read_tar(tree: &mut Tree, name: &str, reader: impl Read) -> Result<(), Error>
             content: None,
         };
         let device = |h: &tar::Header| -> Result<(u32, u32), Error> {
-            let number = |n: std::io::Result<Option<u32>>| n.map(Option::unwrap_or_default).map_err(|e| bad(e.to_string()));
+            let number =
+                |n: std::io::Result<Option<u32>>| n.map(Option::unwrap_or_default).map_err(|e| bad(e.to_string()));
             Ok((number(h.device_major())?, number(h.device_minor())?))
         };
         node.kind = match header.entry_type() {

@@ -142,7 +142,9 @@ impl Spec {
         if spec.base.archive.is_some() == spec.base.ecosystem.is_some() {
             return Err(bad("[base] takes either `archive` or `ecosystem`".into()));
         }
-        if let Some(source) = spec.source.iter().find(|s| s.trust.as_deref().is_some_and(|t| t != "none" && t != "signed")) {
+        if let Some(source) =
+            spec.source.iter().find(|s| s.trust.as_deref().is_some_and(|t| t != "none" && t != "signed"))
+        {
             return Err(bad(format!("source {}: trust is \"signed\" or \"none\"", source.name)));
         }
         Ok(spec)

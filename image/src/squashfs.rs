@@ -1,10 +1,11 @@
 //! Writes a tree as a squashfs image, in an order and with settings that depend on nothing but the tree.
 
-use std::io::{Seek, Write};
+use std::io::{Cursor, Seek, Write};
 
 use backhand::compression::Compressor;
-use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
+use backhand::{FilesystemCompressor, FilesystemReader, FilesystemWriter, NodeHeader};
 use serde::{Deserialize, Serialize};
+use xpkg_model::RelPath;
 use xpkg_model::root::NodeKind;
 
 use crate::error::Error;
@@ -26,7 +27,8 @@ const BLOCK: u32 = 256 * 1024;
 
 /// Writes the image. `time` is what the superblock says, seconds since 1970.
 pub fn write(tree: &Tree, compression: Compression, time: u32, output: impl Write + Seek) -> Result<(), Error> {
-    let mut writer = FilesystemWriter::default();
+    let start = start(tree.get(&RelPath::root()).map_or(0, |root| seconds(root.mtime)))?;
+    let mut writer = FilesystemWriter::from_fs_reader(&start)?;
     writer.set_time(time);
     writer.set_block_size(BLOCK);
     let id = match compression {
@@ -50,15 +52,29 @@ pub fn write(tree: &Tree, compression: Compression, time: u32, output: impl Writ
     Ok(())
 }
 
+/// An image with nothing but a root directory of that time: the writer has no call to set it, but takes it over from a
+/// reader.
+fn start(mtime: u32) -> Result<FilesystemReader<'static>, Error> {
+    let mut empty = Cursor::new(Vec::new());
+    FilesystemWriter::default().write(&mut empty)?;
+    empty.set_position(0);
+    let mut reader = FilesystemReader::from_reader(empty)?;
+    reader.root.root_mut().header.mtime = mtime;
+    Ok(reader)
+}
+
+/// Times before 1970 and after 2106 do not exist in squashfs.
+fn seconds(time: i64) -> u32 {
+    u32::try_from(time).unwrap_or(if time < 0 { 0 } else { u32::MAX })
+}
+
 fn push<'t>(
-    writer: &mut FilesystemWriter<'_, '_, 't>,
+    writer: &mut FilesystemWriter<'_, 'static, 't>,
     tree: &'t Tree,
     path: &std::path::Path,
     node: &TreeNode,
 ) -> Result<(), Error> {
-    // Times before 1970 and after 2106 do not exist in squashfs.
-    let mtime = u32::try_from(node.mtime).unwrap_or(if node.mtime < 0 { 0 } else { u32::MAX });
-    let header = NodeHeader::new(node.mode as u16, node.uid, node.gid, mtime);
+    let header = NodeHeader::new(node.mode as u16, node.uid, node.gid, seconds(node.mtime));
     match &node.kind {
         NodeKind::File => match node.content {
             Some(slice) => writer.push_file(tree.spool.reader(slice), path, header)?,

@@ -4,11 +4,18 @@ use std::collections::BTreeSet;
 
 use xpkg_model::installed::{Installed, InstalledPackage};
 use xpkg_model::root::RootView;
-use xpkg_model::Ecosystem;
+use xpkg_model::{Dependency, Ecosystem, Package};
 
 use crate::Result;
 use crate::native::NativeApk;
-use crate::state::{State, read_world};
+use crate::state::{ForeignPackage, State, read_world};
+
+/// What reading its files taught belongs to its dependencies: who asks what is still needed must see it.
+fn with_needs(foreign: &ForeignPackage) -> Package {
+    let mut package = foreign.package.clone();
+    package.depends.extend(foreign.needs.iter().map(|name| Dependency::any(name).into()));
+    package
+}
 
 /// Reads a root. Without a native database nothing is installed. The generated provider is not a package of either world
 /// and is left out, here and in the world.
@@ -30,7 +37,7 @@ pub fn read(root: &dyn RootView, native: Ecosystem) -> Result<Installed> {
         });
         installed.packages.push(match ours {
             Some(foreign) => InstalledPackage {
-                package: foreign.package.clone(),
+                package: with_needs(foreign),
                 explicit: foreign.explicit || explicit.contains(&name),
                 held: state.held.contains(&(foreign.package.ecosystem, foreign.package.name.clone())),
                 foreign: true,

@@ -30,6 +30,8 @@ pub struct ForeignPackage {
     pub registered: String,
     /// Named by a person.
     pub explicit: bool,
+    /// Foreign packages of its world that it needs although its metadata does not say so: found by reading its files.
+    pub needs: BTreeSet<String>,
     /// Source that offered it.
     pub source: Option<String>,
     /// What it delivered.

@@ -10,7 +10,7 @@ use std::path::Path;
 use support::{Run, Source, look};
 use xpkg_fixtures::real::{self, Chroot, Snapshot, diff};
 use xpkg_model::Ecosystem::{Alpine, Openwrt};
-use xpkg_model::plan::Step;
+use xpkg_model::plan::{Reason, Step};
 use xpkg_model::{Ecosystem, Package, Provide};
 
 /// What these packages need and none of them gives: as the pipeline's generated provider would offer it.
@@ -47,8 +47,8 @@ fn ask(chroot: &Chroot, commands: &[&str]) -> Vec<String> {
 }
 
 fn native_content(root: &Path, before: &Snapshot) -> Vec<String> {
-    // A lock file is the native manager's own; gzip of the same scripts need not have the same bytes.
-    let changes = diff(before, &look(root)).without(&["lib/apk/db/lock", "lib/apk/db/scripts.tar.gz"]);
+    // A lock file is the native manager's own; its order and packing of the same scripts, too.
+    let changes = diff(before, &look(root)).without(&["lib/apk/db/lock", "lib/apk/db/scripts.tar.gz", "lib/apk/db/scripts.tar"]);
     changes.0.iter().map(|c| format!("{c:?}")).collect()
 }
 
@@ -68,8 +68,15 @@ fn round_trip(name: &str, native: Ecosystem, files: &[&str], programs: &[(&str, 
     let before = look(dir.path());
 
     let run = Run::new(native, &all).provider(provider(&sources));
+    let last = &sources.last().unwrap().package;
+    let by = format!("{}:{}", last.ecosystem, last.name);
+    let reason = |wanted: bool| match wanted {
+        true => Reason::Requested,
+        false => Reason::Needed { by: by.clone(), requirement: "found by reading its files".to_owned() },
+    };
+    let wanted = |s: &Source| s.package.name == last.name;
     let steps: Vec<Step> =
-        sources.iter().enumerate().map(|(i, s)| Step { explicit: i + 1 == sources.len(), ..s.step(None) }).collect();
+        sources.iter().map(|s| Step { explicit: wanted(s), reason: reason(wanted(s)), ..s.step(None) }).collect();
     run.go(dir.path(), steps);
     for (program, wanted) in programs {
         let out = chroot.sh(program).unwrap();
@@ -79,7 +86,9 @@ fn round_trip(name: &str, native: Ecosystem, files: &[&str], programs: &[(&str, 
     for (was, is) in before_says.iter().zip(ask(&chroot, &questions)) {
         let was: BTreeSet<&str> = was.lines().collect();
         for line in is.lines().filter(|line| !was.contains(line)) {
-            let ours = names.iter().any(|n| line.starts_with(n)) || line.starts_with("OK:");
+            // Our own directories are ours to be named.
+            let own = ["etc/xpkg", "usr/lib/xpkg"].iter().any(|dir| line.contains(dir));
+            let ours = own || names.iter().any(|n| line.starts_with(n)) || line.starts_with("OK:");
             assert!(ours, "apk says something new:\n{line}\nin\n{is}");
         }
         let is: BTreeSet<&str> = is.lines().collect();
@@ -87,7 +96,7 @@ fn round_trip(name: &str, native: Ecosystem, files: &[&str], programs: &[(&str, 
             panic!("apk no longer says: {line}\n{is:?}");
         }
     }
-    let last = &sources.last().unwrap().package.name;
+    let last = &last.name;
     let listed = chroot.sh(&format!("apk info -L {last}")).unwrap();
     assert!(listed.success() && listed.stdout.contains("usr/"), "{listed:?}");
     let gone = chroot.sh(&format!("apk del -s {last}")).unwrap();
@@ -132,6 +141,7 @@ fn alpine_packages_on_openwrt() {
 fn openwrt_packages_on_alpine() {
     let base = "openwrt-25.12/base";
     let files = [
+        "openwrt-25.12/target/libgcc1-14.3.0-r5.apk".to_owned(),
         format!("{base}/libubox20260213-2026.03.13~81563384-r2.apk"),
         format!("{base}/usign-2025.10.03~c4c72b1b-r1.apk"),
     ];

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::libraries::Library;
 use crate::prepare::{Ground, Learning, PackageVerdict, grade, refuses};
 use crate::prospect::{Coming, Prospect};
-use crate::space::{Space, loader, subjects};
+use crate::space::{Space, coming_loader, loader, subjects};
 
 /// Names of missing symbols that one explanation lists.
 const NAMED: usize = 4;
@@ -35,7 +35,11 @@ pub(crate) struct RootAbi<'a> {
 }
 
 impl<'a> RootAbi<'a> {
-    pub(crate) fn new(ground: &'a Ground<'a>, libraries: &'a [Library], installed: &'a Installed) -> Result<Self, Error> {
+    pub(crate) fn new(
+        ground: &'a Ground<'a>,
+        libraries: &'a [Library],
+        installed: &'a Installed,
+    ) -> Result<Self, Error> {
         Ok(Self {
             ground,
             installed,
@@ -61,15 +65,20 @@ impl<'a> RootAbi<'a> {
         }
         let gone = self.take_old(&mut prospect, plan)?;
         let owners = self.owners();
+        let version_of = |owner: &str| keys.get(owner).map(|key: &PackageKey| key.version.clone());
+        let coming = coming_loader(&prospect, self.ground.system, &version_of)?;
         let space = Space {
             prospect: &prospect,
             search: self.search.clone(),
-            loader: self.loader.clone(),
+            loader: coming.unwrap_or_else(|| self.loader.clone()),
             keys: &keys,
             owners: &owners,
         };
         let checked: Vec<Subject> = subjects(&prospect)
-            .map(|(path, facts, mode, _)| Subject { mode: Some(mode), ..Subject::new(path.to_string(), Arc::clone(facts)) })
+            .map(|(path, facts, mode, _)| Subject {
+                mode: Some(mode),
+                ..Subject::new(path.to_string(), Arc::clone(facts))
+            })
             .collect();
         let report = check_all(&space, &checked);
         // A library that is still to be fetched is not missing; what was not read is not judged.
@@ -128,7 +137,8 @@ impl<'a> RootAbi<'a> {
         let mut owners = BTreeMap::new();
         for library in self.libraries {
             let Some(name) = &library.owner else { continue };
-            let known = self.installed.packages.iter().find(|p| p.registered_as.as_deref().unwrap_or(&p.package.name) == name);
+            let known =
+                self.installed.packages.iter().find(|p| p.registered_as.as_deref().unwrap_or(&p.package.name) == name);
             let owner = known.map_or_else(|| Owner::Native(name.clone()), |p| Owner::Package(p.package.key()));
             owners.insert(library.file.clone(), owner);
         }
@@ -209,7 +219,10 @@ impl<'a> RootAbi<'a> {
             let findings = report
                 .findings
                 .iter()
-                .filter(|f| RelPath::from_absolute(f.file.as_bytes()).is_ok_and(|p| prospect.brought(&p).is_some_and(|c| c.owner == name)))
+                .filter(|f| {
+                    RelPath::from_absolute(f.file.as_bytes())
+                        .is_ok_and(|p| prospect.brought(&p).is_some_and(|c| c.owner == name))
+                })
                 .cloned()
                 .map(|mut finding| {
                     if native {
@@ -250,10 +263,16 @@ fn words(failure: &Failure) -> String {
     let from = failure.provider_file.as_deref().or(failure.soname.as_deref()).unwrap_or("any of its libraries");
     match failure.kind {
         FailureKind::MissingLibrary => {
-            format!("{} needs {}, which is not here", failure.consumer_file, failure.soname.as_deref().unwrap_or("a library"))
+            format!(
+                "{} needs {}, which is not here",
+                failure.consumer_file,
+                failure.soname.as_deref().unwrap_or("a library")
+            )
         }
         FailureKind::MissingSymbols => format!("{} needs {names}{more}, which {from} lacks", failure.consumer_file),
-        FailureKind::CopySize => format!("{} copies {names}{more} with another size than {from} has", failure.consumer_file),
+        FailureKind::CopySize => {
+            format!("{} copies {names}{more} with another size than {from} has", failure.consumer_file)
+        }
         FailureKind::Unusable => format!("{} cannot use {from}", failure.consumer_file),
     }
 }

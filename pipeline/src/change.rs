@@ -48,7 +48,9 @@ impl Session {
         let mut ecosystem = native;
         for source in self.sources.iter().filter(|s| s.enabled && !s.is_native()) {
             let own = xpkg_repos::keyring_for(&self.root, source)?;
-            if own.iter().next().is_some() && FetchedPackage::from_file(&self.cache, path, source.ecosystem, &own, false).is_ok() {
+            if own.iter().next().is_some()
+                && FetchedPackage::from_file(&self.cache, path, source.ecosystem, &own, false).is_ok()
+            {
                 ecosystem = source.ecosystem;
                 keys = own;
                 break;
@@ -188,9 +190,17 @@ pub(crate) fn apply_to(
     };
     let receipt = transaction::apply(target, &input, observer)?;
     Ok(Applied {
-        script_failures: receipt.failures.iter().map(|f| format!("{} of {}: {}", f.kind.as_str(), f.package, f.reason)).collect(),
+        script_failures: receipt
+            .failures
+            .iter()
+            .map(|f| format!("{} of {}: {}", f.kind.as_str(), f.package, f.reason))
+            .collect(),
         new_config_files: receipt.beside.iter().map(ToString::to_string).collect(),
-        scripts_skipped: receipt.skipped.iter().map(|(p, kind, why)| format!("{} of {p} ({why})", kind.as_str())).collect(),
+        scripts_skipped: receipt
+            .skipped
+            .iter()
+            .map(|(p, kind, why)| format!("{} of {p} ({why})", kind.as_str()))
+            .collect(),
         notes: receipt.notes,
     })
 }

@@ -17,7 +17,16 @@ use crate::space::{Space, loader};
 
 /// Directories that hold programs and libraries.
 const DIRS: [&str; 11] = [
-    "bin", "sbin", "lib", "usr/bin", "usr/sbin", "usr/lib", "usr/libexec", "usr/local/bin", "usr/local/sbin", "usr/local/lib",
+    "bin",
+    "sbin",
+    "lib",
+    "usr/bin",
+    "usr/sbin",
+    "usr/lib",
+    "usr/libexec",
+    "usr/local/bin",
+    "usr/local/sbin",
+    "usr/local/lib",
     "opt",
 ];
 /// Most files looked at; a full desktop has fewer.
@@ -36,7 +45,9 @@ impl Session {
                 paths.push(self.root.real_path(&path, true).map_err(Error::io(format!("reading {target}")))?);
                 continue;
             }
-            let spec: Spec = target.parse().map_err(|e: xpkg_model::dependency::DependencyError| Error::NotPossible(e.to_string()))?;
+            let spec: Spec = target
+                .parse()
+                .map_err(|e: xpkg_model::dependency::DependencyError| Error::NotPossible(e.to_string()))?;
             match self.files(&spec) {
                 Ok(files) => paths.extend(files),
                 Err(Error::NotInstalled(_)) => {

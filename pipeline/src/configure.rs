@@ -14,7 +14,11 @@ pub(crate) enum Change {
 }
 
 /// Applies the changes in one transaction. Missing directories are made; directories of xpkg that become empty go.
-pub(crate) fn apply<T: Target>(root: &mut T, changes: &[(RelPath, Change)], observer: &dyn Observer) -> Result<(), Error> {
+pub(crate) fn apply<T: Target>(
+    root: &mut T,
+    changes: &[(RelPath, Change)],
+    observer: &dyn Observer,
+) -> Result<(), Error> {
     root.lock()?;
     root.recover(observer)?;
     let result = stage(root, changes).and_then(|()| Ok(root.commit()?));

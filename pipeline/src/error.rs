@@ -116,9 +116,13 @@ impl Error {
                     "is the clock right? TLS refuses certificates of the future and of the past"
                 }
                 Repo::Network { .. } => "is the network up, and the address in `xpkg source list` right?",
-                Repo::NotFound { .. } => "`xpkg update` fetches the current index; `xpkg source list` shows the addresses",
+                Repo::NotFound { .. } => {
+                    "`xpkg update` fetches the current index; `xpkg source list` shows the addresses"
+                }
                 Repo::NotUpdated { .. } | Repo::Damaged { .. } => "run `xpkg update`",
-                Repo::NoSpace { .. } => "`xpkg cache clean` frees downloaded packages; `--cache-dir DIR` puts them elsewhere",
+                Repo::NoSpace { .. } => {
+                    "`xpkg cache clean` frees downloaded packages; `--cache-dir DIR` puts them elsewhere"
+                }
                 _ => return None,
             },
             Self::Install(error) => match error {
@@ -133,10 +137,15 @@ impl Error {
                 Inst::Conflicts(_) => {
                     "`xpkg owns PATH` says whose it is; `--replace-applets` lets a tool take a busybox link's place, `--overwrite` takes files that nobody owns"
                 }
+                Inst::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                    "`--root DIR` names the directory of a root file system"
+                }
                 _ => return None,
             },
             Self::NoSource { fitting: Some(release), .. } => {
-                return Some(format!("`xpkg source add {release}` adds the release that fits this root, or add `--add-source --yes`"));
+                return Some(format!(
+                    "`xpkg source add {release}` adds the release that fits this root, or add `--add-source --yes`"
+                ));
             }
             Self::NoSource { .. } => "add one: `xpkg source add NAME URL --ecosystem WORLD --keys DIR`",
             Self::NeverUpdated => "run `xpkg update`",

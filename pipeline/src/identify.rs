@@ -48,15 +48,17 @@ pub fn identify(root: &dyn RootView, dir: &std::path::Path) -> Result<System, Er
     };
     if !has_database {
         return Err(unknown(match native {
-            Ecosystem::Openwrt => "it has no apk database; roots with opkg (OpenWrt before 25.12) cannot be changed yet",
+            Ecosystem::Openwrt => {
+                "it has no apk database; roots with opkg (OpenWrt before 25.12) cannot be changed yet"
+            }
             Ecosystem::Alpine => "it has no apk database (/lib/apk/db/installed)",
         }));
     }
     let version = match native {
         Ecosystem::Alpine => alpine.map(|v| v.trim().to_owned()).or_else(|| value(&os, "VERSION_ID")),
-        Ecosystem::Openwrt => {
-            openwrt.and_then(|t| value(&t, "DISTRIB_RELEASE")).or_else(|| value(&os, "VERSION_ID").or(value(&os, "VERSION")))
-        }
+        Ecosystem::Openwrt => openwrt
+            .and_then(|t| value(&t, "DISTRIB_RELEASE"))
+            .or_else(|| value(&os, "VERSION_ID").or(value(&os, "VERSION"))),
     };
     let release = version.filter(|v| !v.is_empty()).map(|version| Release { ecosystem: native, version });
     Ok(System { native, generation: generation(root, native)?, release })

@@ -131,7 +131,8 @@ fn start(tree: &mut Tree, spec: &Spec, here: &Path) -> Result<System, Error> {
     let text = |tree: &mut Tree, path: &'static str, text: &str| {
         put(tree, RelPath::literal(path), text.as_bytes(), spec.source_date_epoch)
     };
-    for (path, content) in [(db::INSTALLED, ""), (db::TRIGGERS, ""), (db::WORLD, ""), (db::ARCH, &format!("{arch}\n"))] {
+    for (path, content) in [(db::INSTALLED, ""), (db::TRIGGERS, ""), (db::WORLD, ""), (db::ARCH, &format!("{arch}\n"))]
+    {
         text(tree, path, content).map_err(Error::io("making an empty root"))?;
     }
     Ok(System { native, generation, release: None })
@@ -218,7 +219,9 @@ fn cache_dir(options: &Options) -> Result<PathBuf, Error> {
     }
     let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let base = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-    Ok(base.ok_or_else(|| Error::NotPossible("neither HOME nor --cache-dir says where to keep downloads".into()))?.join("xpkg"))
+    Ok(base
+        .ok_or_else(|| Error::NotPossible("neither HOME nor --cache-dir says where to keep downloads".into()))?
+        .join("xpkg"))
 }
 
 /// Writes beside the destination and renames, so that a failed build leaves no half an image.

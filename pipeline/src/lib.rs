@@ -20,7 +20,7 @@ mod session;
 mod sources;
 mod space;
 
-pub use change::{Apply, Applied};
+pub use change::{Applied, Apply};
 pub use error::Error;
 pub use prepare::{Depth, PackageVerdict, Prepared};
 pub use query::{CacheInfo, Found, Info, SourceOutcome, WhyAnswer};

@@ -34,7 +34,8 @@ impl Library {
     /// The `so:` name it gives. The version is what its file name says after `.so.`, as Alpine's abuild has it; else 0.
     pub fn provide(&self) -> Provide {
         let name = String::from_utf8_lossy(self.file.file_name()).into_owned();
-        let from_name = |name: &str| name.split_once(".so.").map(|(_, v)| v.to_owned()).filter(|v| version::is_valid_apk(v));
+        let from_name =
+            |name: &str| name.split_once(".so.").map(|(_, v)| v.to_owned()).filter(|v| version::is_valid_apk(v));
         let version = from_name(&name).or_else(|| from_name(&self.soname)).unwrap_or_else(|| "0".to_owned());
         Provide::versioned(format!("so:{}", self.soname), version)
     }

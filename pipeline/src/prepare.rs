@@ -81,6 +81,7 @@ pub struct Prepared {
     notes: Vec<String>,
     source_names: Vec<String>,
     cached: Vec<PackageKey>,
+    downloaded: u64,
 }
 
 impl Prepared {
@@ -114,6 +115,11 @@ impl Prepared {
     pub fn download_size(&self) -> u64 {
         let missing = |p: &&Arc<Package>| !self.cached.contains(&p.key());
         self.plan.incoming().map(|s| &s.package).filter(missing).map(|p| p.size).sum()
+    }
+
+    /// Bytes that were downloaded to prepare this.
+    pub fn downloaded(&self) -> u64 {
+        self.downloaded
     }
 
     /// Bytes that the root grows by; negative when it shrinks. What the packages declare, without the file system's share.
@@ -192,6 +198,7 @@ pub fn prepare(
                     notes: state.notes,
                     source_names: ground.sources.iter().map(|s| s.name.clone()).collect(),
                     cached: state.cached,
+                    downloaded: state.downloaded,
                     fetched: state.fetched,
                 });
             }
@@ -216,6 +223,7 @@ pub(crate) struct Learning {
     pub(crate) notes: Vec<String>,
     fetched: BTreeMap<PackageKey, Arc<FetchedPackage>>,
     cached: Vec<PackageKey>,
+    downloaded: u64,
 }
 
 impl Learning {
@@ -272,8 +280,9 @@ fn gather(
         .filter(|p| !state.fetched.contains_key(&p.key()) && p.source.is_some())
         .collect();
     if depth == Depth::Fetch && !coming.is_empty() {
-        let results =
-            xpkg_repos::fetch(&coming, catalogue, ground.cache, ground.transport, ground.observer, PARALLEL);
+        let missing = |p: &&&Package| p.identity.is_some_and(|id| !ground.cache.package_path(&id).exists());
+        state.downloaded += coming.iter().filter(missing).map(|p| p.size).sum::<u64>();
+        let results = xpkg_repos::fetch(&coming, catalogue, ground.cache, ground.transport, ground.observer, PARALLEL);
         for (key, result) in results {
             match result {
                 Ok(package) => {
@@ -329,7 +338,8 @@ fn provides_of(facts: &PackageFacts, package: &Package) -> Vec<Provide> {
     let version = if xpkg_model::version::is_valid_apk(&package.version) { package.version.as_str() } else { "0" };
     let mut provides = Vec::new();
     for (soname, version_from_name) in abi::sonames(facts) {
-        provides.push(Provide::versioned(format!("so:{soname}"), version_from_name.unwrap_or_else(|| version.to_owned())));
+        provides
+            .push(Provide::versioned(format!("so:{soname}"), version_from_name.unwrap_or_else(|| version.to_owned())));
     }
     for name in abi::commands(facts) {
         provides.push(Provide::versioned(format!("cmd:{name}"), version));

@@ -139,9 +139,7 @@ impl RootView for Prospect<'_> {
         let dir = self.real_path(dir, true)?;
         let mut names: BTreeSet<Vec<u8>> = self.root.list(&dir)?.into_iter().collect();
         names.retain(|name| dir.join(name).is_ok_and(|path| !self.going.contains(&path)));
-        names.extend(
-            self.coming.keys().filter(|p| p.parent().as_ref() == Some(&dir)).map(|p| p.file_name().to_vec()),
-        );
+        names.extend(self.coming.keys().filter(|p| p.parent().as_ref() == Some(&dir)).map(|p| p.file_name().to_vec()));
         Ok(names.into_iter().collect())
     }
 

@@ -23,12 +23,14 @@ pub(crate) fn generate(
 ) -> Result<Option<Package>, Error> {
     let native = ground.system.native;
     let Some(foreign) = Ecosystem::ALL.into_iter().find(|e| *e != native) else { return Ok(None) };
-    let goes = |p: &Package| plan.steps.iter().any(|s| {
-        s.package.ecosystem == p.ecosystem && s.package.name == p.name
-            || s.action == Action::Replace && s.old.as_ref().is_some_and(|o| o.ecosystem == p.ecosystem && o.name == p.name)
-    });
-    let staying: Vec<&Package> =
-        installed.packages.iter().map(|p| &p.package).filter(|p| !goes(p)).collect();
+    let goes = |p: &Package| {
+        plan.steps.iter().any(|s| {
+            s.package.ecosystem == p.ecosystem && s.package.name == p.name
+                || s.action == Action::Replace
+                    && s.old.as_ref().is_some_and(|o| o.ecosystem == p.ecosystem && o.name == p.name)
+        })
+    };
+    let staying: Vec<&Package> = installed.packages.iter().map(|p| &p.package).filter(|p| !goes(p)).collect();
     let coming: Vec<&Package> = plan.incoming().map(|s| s.package.as_ref()).collect();
     let all: Vec<&Package> = staying.iter().chain(&coming).copied().collect();
     let guests: Vec<&Package> = all.iter().filter(|p| p.ecosystem == foreign).copied().collect();
@@ -42,10 +44,8 @@ pub(crate) fn generate(
             if all.iter().any(|p| registered_meets(p, guest, requirement, libraries)) {
                 continue; // the native database says so by itself
             }
-            let planned = plan
-                .host_uses
-                .iter()
-                .find(|u| u.consumer == scoped(guest) && u.requirement == requirement.to_string());
+            let planned =
+                plan.host_uses.iter().find(|u| u.consumer == scoped(guest) && u.requirement == requirement.to_string());
             let used = planned.cloned().or_else(|| from_host(host, guest, requirement, libraries));
             let Some(used) = used else { continue };
             for wanted in requirement.alternatives() {
@@ -87,9 +87,10 @@ fn registered_meets(package: &Package, consumer: &Package, requirement: &Require
 /// What an installed guest takes from the host, by the same rules that let it in.
 fn from_host(host: &Host, guest: &Package, requirement: &Requirement, libraries: &[Library]) -> Option<HostUse> {
     requirement.alternatives().iter().find_map(|wanted| {
-        let rule = host.provides.iter().find(|p| {
-            p.provide.name == wanted.name && p.ecosystem.is_none_or(|e| e == guest.ecosystem)
-        });
+        let rule = host
+            .provides
+            .iter()
+            .find(|p| p.provide.name == wanted.name && p.ecosystem.is_none_or(|e| e == guest.ecosystem));
         let (by, native) = match rule {
             Some(rule) => (rule.by.clone(), rule.native.clone()),
             None => {

@@ -117,7 +117,13 @@ impl Session {
                 Some((Some(ecosystem), rest)) => (Some(ecosystem), rest),
                 _ => (None, pattern.as_str()),
             };
-            let query = Query { pattern: pattern.to_owned(), ecosystem, descriptions: !name_only, provides: true, exact: false };
+            let query = Query {
+                pattern: pattern.to_owned(),
+                ecosystem,
+                descriptions: !name_only,
+                provides: true,
+                exact: false,
+            };
             catalogue.search(&query, &mut |package| {
                 let source = catalogue.source_of(&package).map(|s| s.name.clone()).unwrap_or_default();
                 let installed = installed.get(package.ecosystem, &package.name).map(|p| p.package.version.clone());
@@ -147,7 +153,9 @@ impl Session {
                 continue;
             }
             let source = catalogue.source_of(&package).map(|s| s.name.clone());
-            let same = |a: &Info| a.installed && a.package.ecosystem == package.ecosystem && a.package.version == package.version;
+            let same = |a: &Info| {
+                a.installed && a.package.ecosystem == package.ecosystem && a.package.version == package.version
+            };
             match answers.iter_mut().find(|a| same(a)) {
                 Some(answer) => {
                     answer.source = source;
@@ -185,7 +193,8 @@ impl Session {
         let name = package.registered_as.as_deref().unwrap_or(&package.package.name);
         let mut files = Vec::new();
         self.claims(&mut |claim| {
-            if claim.package == name && !claim.is_dir
+            if claim.package == name
+                && !claim.is_dir
                 && let Ok(path) = RelPath::from_package(claim.path)
             {
                 files.push(path);
@@ -206,8 +215,11 @@ impl Session {
         })?;
         let installed = self.installed()?;
         Ok(owner.map(|(name, version)| {
-            let known = installed.packages.iter().find(|p| p.registered_as.as_deref().unwrap_or(&p.package.name) == name);
-            known.map_or(PackageKey { ecosystem: self.system.native, name, version, identity: None }, |p| p.package.key())
+            let known =
+                installed.packages.iter().find(|p| p.registered_as.as_deref().unwrap_or(&p.package.name) == name);
+            known.map_or(PackageKey { ecosystem: self.system.native, name, version, identity: None }, |p| {
+                p.package.key()
+            })
         }))
     }
 
@@ -236,7 +248,10 @@ impl Session {
             Ok(prepared) => {
                 let mut text = format!("{name} is not installed; installing it would bring:\n");
                 for step in &prepared.plan().steps {
-                    text.push_str(&format!("  {}:{} {}\n", step.package.ecosystem, step.package.name, step.package.version));
+                    text.push_str(&format!(
+                        "  {}:{} {}\n",
+                        step.package.ecosystem, step.package.name, step.package.version
+                    ));
                 }
                 Ok(WhyAnswer { found: true, text, reasons: Vec::new() })
             }
@@ -272,8 +287,7 @@ impl Session {
             }
         }
         let wanted: Vec<&Package> = wanted.iter().collect();
-        let results =
-            xpkg_repos::fetch(&wanted, &catalogue, &self.cache, &self.transport, self.observer.as_ref(), 4);
+        let results = xpkg_repos::fetch(&wanted, &catalogue, &self.cache, &self.transport, self.observer.as_ref(), 4);
         let mut written = Vec::new();
         for (key, result) in results {
             let fetched = result?;
@@ -312,8 +326,7 @@ impl Session {
 
 /// Installed packages that a spec means.
 pub(crate) fn matching<'i>(installed: &'i Installed, spec: &'i Spec) -> impl Iterator<Item = &'i InstalledPackage> {
-    installed
-        .packages
-        .iter()
-        .filter(|p| spec.ecosystem.is_none_or(|e| e == p.package.ecosystem) && p.package.meets_by_name(&spec.dependency))
+    installed.packages.iter().filter(|p| {
+        spec.ecosystem.is_none_or(|e| e == p.package.ecosystem) && p.package.meets_by_name(&spec.dependency)
+    })
 }

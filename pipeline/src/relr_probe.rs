@@ -41,7 +41,13 @@ pub(crate) fn run(loader: &Loader, runner: &mut dyn ScriptRunner, observer: &dyn
     }
     let mut try_one = |packed| {
         let text = program(facts.machine, &loader.path, packed)?;
-        let call = ScriptCall { package: "xpkg-probe", version: "0", kind: ScriptKind::Trigger, text: &text, args: Vec::new() };
+        let call = ScriptCall {
+            package: "xpkg-probe",
+            version: "0",
+            kind: ScriptKind::Trigger,
+            text: &text,
+            args: Vec::new(),
+        };
         Some(runner.run(&call, observer).is_ok())
     };
     if try_one(false)? { try_one(true) } else { None }
@@ -130,10 +136,15 @@ mod tests {
     #[test]
     fn real_loaders_answer() {
         use std::os::unix::fs::PermissionsExt as _;
-        if xpkg_fixtures::real::data().is_none() || !xpkg_fixtures::real::root_rights() || std::env::consts::ARCH != "x86_64" {
+        if xpkg_fixtures::real::data().is_none()
+            || !xpkg_fixtures::real::root_rights()
+            || std::env::consts::ARCH != "x86_64"
+        {
             return;
         }
-        for (root, packed_works) in [("openwrt-19.07.2-x86_64-musl-ipk", false), ("openwrt-25.12.2-x86_64-musl-apk3", true)] {
+        for (root, packed_works) in
+            [("openwrt-19.07.2-x86_64-musl-ipk", false), ("openwrt-25.12.2-x86_64-musl-apk3", true)]
+        {
             let root = xpkg_fixtures::real::unpack_root(root).unwrap();
             for (packed, works) in [(false, true), (true, packed_works)] {
                 let path = root.path().join("probe");

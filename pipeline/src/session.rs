@@ -67,7 +67,19 @@ impl Session {
             no_network: options.no_network,
             ..xpkg_repos::transport::Options::default()
         });
-        Ok(Self { options, observer, root, system, arches, sources, cache, transport, local: Vec::new(), permissions: xpkg_install::Options::default(), relr_probe: None })
+        Ok(Self {
+            options,
+            observer,
+            root,
+            system,
+            arches,
+            sources,
+            cache,
+            transport,
+            local: Vec::new(),
+            permissions: xpkg_install::Options::default(),
+            relr_probe: None,
+        })
     }
 
     /// The world whose manager owns the root.
@@ -104,7 +116,6 @@ impl Session {
     pub(crate) fn writable(&self) -> bool {
         writable(&self.options.root)
     }
-
 }
 
 /// Where a path of the root lies on this machine. Links are followed inside the root.

@@ -101,7 +101,8 @@ impl Session {
             .sources
             .iter()
             .map(|s| {
-                let index = enabled.iter().position(|e| e.name == s.name && e.url == s.url && e.component == s.component);
+                let index =
+                    enabled.iter().position(|e| e.name == s.name && e.url == s.url && e.component == s.component);
                 SourceLine {
                     name: s.name.clone(),
                     ecosystem: s.ecosystem,
@@ -131,12 +132,18 @@ impl Session {
             changes.push((file.path, Change::Write(file.bytes)));
             if let Some(keys) = &new.keys {
                 for (key, bytes) in read_keys(keys)? {
-                    changes.push((own.keys_dir(&name)?.join(key.as_bytes()).map_err(|e| Error::NotPossible(e.to_string()))?, Change::Write(bytes)));
+                    changes.push((
+                        own.keys_dir(&name)?.join(key.as_bytes()).map_err(|e| Error::NotPossible(e.to_string()))?,
+                        Change::Write(bytes),
+                    ));
                 }
             }
         }
         if new.keys.is_none() && !new.unsigned {
-            let text = format!("{}: no keys were given, so nothing it offers can be trusted yet: `xpkg key add {} FILE`", new.name, new.name);
+            let text = format!(
+                "{}: no keys were given, so nothing it offers can be trusted yet: `xpkg key add {} FILE`",
+                new.name, new.name
+            );
             self.observer.event(xpkg_model::Event::Warning(text));
         }
         self.configure(&changes)
@@ -256,7 +263,11 @@ impl Session {
         self.configure(&[(path, Change::Remove)])
     }
 
-    fn change_source(&mut self, name: &str, edit: impl FnOnce(&mut OwnSource) -> Result<(), Error>) -> Result<(), Error> {
+    fn change_source(
+        &mut self,
+        name: &str,
+        edit: impl FnOnce(&mut OwnSource) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let (group, mut own) = self.own_source(name)?;
         edit(&mut own)?;
         let file = own.to_file(&group)?;

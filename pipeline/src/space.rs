@@ -7,9 +7,7 @@ use std::sync::Arc;
 use xpkg_model::elf::{ElfFacts, Kind};
 use xpkg_model::root::RootView;
 use xpkg_model::{PackageKey, RelPath};
-use xpkg_resolver::abi::{
-    Arch, Found, LinkSpace, Loader, LoaderKind, Owner, RelrSupport, judge_relr, relr_table,
-};
+use xpkg_resolver::abi::{Arch, Found, LinkSpace, Loader, LoaderKind, Owner, RelrSupport, judge_relr, relr_table};
 
 use crate::error::Error;
 use crate::identify::System;
@@ -55,36 +53,70 @@ impl LinkSpace for Space<'_> {
 
 /// Finds the root's loader and what it can do. `natives` are its own libraries: those that use DT_RELR prove the support.
 pub fn loader(root: &dyn RootView, system: &System, natives: &[Library], probe: Option<bool>) -> Result<Loader, Error> {
-    let lib = RelPath::literal("lib");
-    for name in root.list(&lib).map_err(Error::io("listing /lib"))? {
-        let kind = match name.as_slice() {
-            n if n.starts_with(b"ld-musl-") && n.ends_with(b".so.1") => LoaderKind::Musl { version: None },
-            n if n.starts_with(b"ld-uClibc") => LoaderKind::Uclibc,
-            n if n.starts_with(b"ld-linux") || n.starts_with(b"ld64.so") => LoaderKind::Glibc,
-            _ => continue,
-        };
-        let Ok(path) = lib.join(&name) else { continue };
+    for (path, kind) in loader_names(root)? {
         let real = root.real_path(&path, true).map_err(Error::io(format!("reading {path}")))?;
         let Some(facts) = crate::libraries::facts(root, &real)? else { continue };
         let version = musl_version(root, &real)?;
         let native = natives.iter().any(|l| l.owner.is_some() && l.facts.relr && l.file != real);
-        let relr = if matches!(kind, LoaderKind::Musl { .. }) {
-            judge_relr(probe, native, relr_table(system.release.as_ref(), version.as_deref()))
-        } else {
-            RelrSupport::Unknown(None)
-        };
-        let mut loader = Loader::musl(path.to_string(), facts, version.clone(), relr);
-        // The name tells the architecture; what it leads to is what a program's interpreter is compared with.
-        loader.path = real.to_string();
-        loader.made_by = Some(system.native);
-        loader.kind = match kind {
-            LoaderKind::Musl { .. } => LoaderKind::Musl { version },
-            other => other,
-        };
-        return Ok(loader);
+        return Ok(describe(&path, &real, kind, facts, version, system, (probe, native)));
     }
     let program = natives.first().map(|l| Arch::of(&l.facts, None));
     Ok(Loader::none(program))
+}
+
+/// The loader that a plan brings, onto an empty root or in place of the old one. It was never run, so its version says what
+/// it can do: that of the package (`version_of`), because a prospect has no contents.
+pub fn coming_loader(
+    prospect: &Prospect<'_>,
+    system: &System,
+    version_of: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Loader>, Error> {
+    for (path, kind) in loader_names(prospect)? {
+        let found = prospect.elf(&path).map_err(Error::io(format!("reading {path}")))?;
+        let Some((real, facts)) = found else { continue };
+        let Some(coming) = prospect.brought(&real) else { return Ok(None) };
+        let numbers = |v: String| v.split(|c: char| !c.is_ascii_digit() && c != '.').next().map(str::to_owned);
+        let version = version_of(&coming.owner).and_then(numbers);
+        return Ok(Some(describe(&path, &real, kind, facts, version, system, (None, false))));
+    }
+    Ok(None)
+}
+
+/// What in `/lib` is called like a loader.
+fn loader_names(root: &dyn RootView) -> Result<Vec<(RelPath, LoaderKind)>, Error> {
+    let lib = RelPath::literal("lib");
+    let kind = |name: &[u8]| match name {
+        n if n.starts_with(b"ld-musl-") && n.ends_with(b".so.1") => Some(LoaderKind::Musl { version: None }),
+        n if n.starts_with(b"ld-uClibc") => Some(LoaderKind::Uclibc),
+        n if n.starts_with(b"ld-linux") || n.starts_with(b"ld64.so") => Some(LoaderKind::Glibc),
+        _ => None,
+    };
+    let names = root.list(&lib).map_err(Error::io("listing /lib"))?;
+    Ok(names.iter().filter_map(|name| Some((lib.join(name).ok()?, kind(name)?))).collect())
+}
+
+/// `(probe, native)`: what a run said of DT_RELR, and whether programs of the root use it.
+fn describe(
+    path: &RelPath,
+    real: &RelPath,
+    kind: LoaderKind,
+    facts: Arc<ElfFacts>,
+    version: Option<String>,
+    system: &System,
+    (probe, native): (Option<bool>, bool),
+) -> Loader {
+    let musl = matches!(kind, LoaderKind::Musl { .. });
+    let relr = if musl {
+        judge_relr(probe, native, relr_table(system.release.as_ref(), version.as_deref()))
+    } else {
+        RelrSupport::Unknown(None)
+    };
+    let mut loader = Loader::musl(path.to_string(), facts, version.clone(), relr);
+    // The name tells the architecture; what it leads to is what a program's interpreter is compared with.
+    loader.path = real.to_string();
+    loader.made_by = Some(system.native);
+    loader.kind = if musl { LoaderKind::Musl { version } } else { kind };
+    loader
 }
 
 /// musl's loader holds its version as text (`Version 1.2.5` is what it prints when it is run without arguments).
@@ -94,7 +126,8 @@ pub fn musl_version(root: &dyn RootView, loader: &RelPath) -> Result<Option<Stri
     file.take(MAX_LOADER).read_to_end(&mut bytes).map_err(Error::io(format!("reading {loader}")))?;
     let looks = |text: &str| {
         let mut parts = text.split('.');
-        let number = |p: Option<&str>| p.is_some_and(|p| !p.is_empty() && p.len() < 4 && p.bytes().all(|b| b.is_ascii_digit()));
+        let number =
+            |p: Option<&str>| p.is_some_and(|p| !p.is_empty() && p.len() < 4 && p.bytes().all(|b| b.is_ascii_digit()));
         number(parts.next()) && number(parts.next()) && number(parts.next()) && parts.next().is_none()
     };
     let texts = bytes.split(|b| *b == 0).filter(|t| (5..12).contains(&t.len()));
@@ -102,7 +135,9 @@ pub fn musl_version(root: &dyn RootView, loader: &RelPath) -> Result<Option<Stri
 }
 
 /// The facts of everything that would run from the plan: programs and libraries, with the path each has.
-pub fn subjects<'p>(prospect: &'p Prospect<'_>) -> impl Iterator<Item = (&'p RelPath, &'p Arc<ElfFacts>, u32, &'p str)> {
+pub fn subjects<'p>(
+    prospect: &'p Prospect<'_>,
+) -> impl Iterator<Item = (&'p RelPath, &'p Arc<ElfFacts>, u32, &'p str)> {
     prospect
         .coming()
         .filter_map(|(path, coming)| Some((path, coming.elf.as_ref()?, coming.mode, coming.owner.as_str())))

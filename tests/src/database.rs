@@ -21,8 +21,8 @@ pub struct Databases {
     pub installed: BTreeMap<String, InstalledRecord>,
     /// Identity and pattern, in the order of neither file nor writer.
     pub triggers: BTreeSet<(String, Vec<String>)>,
-    /// Scripts by entry name, with the time of the entry.
-    pub scripts: BTreeMap<String, (u64, Vec<u8>)>,
+    /// Scripts by entry name. The times of the entries say when apk 2 wrote the archive.
+    pub scripts: BTreeMap<String, String>,
     /// `/etc/apk/world`, its bytes.
     pub world: String,
     /// `/etc/apk/arch`, its bytes.
@@ -48,7 +48,7 @@ impl Databases {
         for path in ["lib/apk/db/scripts.tar", "lib/apk/db/scripts.tar.gz"] {
             let Ok(file) = open(path) else { continue };
             let mut sink = |script: xpkg_formats::apk::db::Script| {
-                scripts.insert(script.entry_name(), (script.mtime, script.content));
+                scripts.insert(script.entry_name(), String::from_utf8_lossy(&script.content).into_owned());
                 Ok(())
             };
             read_scripts(file, path, &limits, &mut sink).unwrap();
@@ -62,20 +62,25 @@ impl Databases {
         }
     }
 
-    /// Fails, naming the packages, unless both say the same.
+    /// Fails, naming what differs, unless both say the same.
     pub fn assert_same(&self, other: &Self) {
-        let names: BTreeSet<_> = self.installed.keys().chain(other.installed.keys()).collect();
-        for name in names {
-            assert_eq!(self.installed.get(name), other.installed.get(name), "the record of {name}");
-        }
-        let scripts = |d: &Self| d.scripts.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(scripts(self), scripts(other), "the scripts on record");
-        assert_eq!(self, other);
+        assert_same_entries(&self.installed, &other.installed, "the record of package");
+        assert_same_entries(&self.scripts, &other.scripts, "the script");
+        assert_eq!(self.triggers, other.triggers, "triggers");
+        assert_eq!(self.world, other.world, "world");
+        assert_eq!(self.arch, other.arch, "arch");
     }
 
     /// Files, links and devices that the record of a package lists.
     pub fn paths_of(&self, name: &str) -> Vec<PathBuf> {
         let record = self.installed.get(name).unwrap_or_else(|| panic!("{name} is not on record"));
         record.file_paths().map(|(path, _)| path.as_path().to_owned()).collect()
+    }
+}
+
+fn assert_same_entries<T: PartialEq + std::fmt::Debug>(a: &BTreeMap<String, T>, b: &BTreeMap<String, T>, what: &str) {
+    let names: BTreeSet<_> = a.keys().chain(b.keys()).collect();
+    for name in names {
+        assert_eq!(a.get(name), b.get(name), "{what} {name}");
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! For tests only; everything here panics when the machine does not do what a test needs.
 
+pub mod damage;
 pub mod database;
 pub mod feed;
 pub mod judge;
 pub mod overlay;
 pub mod program;
+pub mod small_disk;
 pub mod system;
 pub mod tls;
 pub mod trace;
@@ -15,6 +17,7 @@ pub use database::Databases;
 pub use judge::Answers;
 pub use overlay::Overlay;
 pub use program::Xpkg;
+pub use small_disk::SmallDisk;
 pub use system::System;
 pub use tls::TlsServer;
 pub use trace::Trace;

@@ -6,6 +6,7 @@ use super::{Context, Done};
 use crate::args::{Cache, Fetch};
 use crate::error::Failure;
 use crate::terminal;
+use crate::terminal::outln;
 
 pub fn fetch(context: &Context<'_>, arguments: &Fetch) -> Result<Done, Failure> {
     let mut session = context.session()?;
@@ -33,7 +34,7 @@ pub fn run(context: &Context<'_>, command: &Cache) -> Result<Done, Failure> {
         terminal::json(kind, json!({ "path": info.path, "bytes": info.bytes, "files": info.files }));
     } else {
         let verb = if kind == "cache" { "holds" } else { "freed" };
-        println!("{} {verb} {} in {} files", info.path.display(), terminal::bytes(info.bytes), info.files);
+        outln!("{} {verb} {} in {} files", info.path.display(), terminal::bytes(info.bytes), info.files);
     }
     Ok(Done::Well)
 }

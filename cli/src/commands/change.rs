@@ -6,6 +6,7 @@ use xpkg_pipeline::{Apply, Depth, Error, Prepared, Request, Session, Upgrade as 
 use super::{Context, Done};
 use crate::args::{Change, Hold, Install, Remove, Upgrade};
 use crate::error::Failure;
+use crate::terminal::outln;
 use crate::{report, terminal};
 
 pub fn install(context: &Context<'_>, arguments: &Install) -> Result<Done, Failure> {
@@ -23,7 +24,8 @@ pub fn install(context: &Context<'_>, arguments: &Install) -> Result<Done, Failu
         Err(Failure::Pipeline(error)) => match &*error {
             Error::NoSource { ecosystem, fitting: Some(release) } => {
                 let question = format!("no {ecosystem} source is known here; add {release}?");
-                let agreed = if context.global.yes { arguments.add_source } else { context.terminal.confirm(&question) };
+                let agreed =
+                    if context.global.yes { arguments.add_source } else { context.terminal.confirm(&question) };
                 if !agreed || context.global.dry_run {
                     return Err(Failure::Pipeline(error));
                 }
@@ -83,18 +85,10 @@ pub fn hold(context: &Context<'_>, arguments: &Hold) -> Result<Done, Failure> {
 }
 
 /// Prepare, show, ask, apply, report: the same for every change.
-fn change(
-    context: &Context<'_>,
-    session: &mut Session,
-    request: &Request,
-    options: &Change,
-) -> Result<Done, Failure> {
+fn change(context: &Context<'_>, session: &mut Session, request: &Request, options: &Change) -> Result<Done, Failure> {
     let global = context.global;
-    let apply = Apply {
-        no_scripts: global.no_scripts,
-        replace_applets: options.replace_applets,
-        overwrite: options.overwrite,
-    };
+    let apply =
+        Apply { no_scripts: global.no_scripts, replace_applets: options.replace_applets, overwrite: options.overwrite };
     session.permit(&apply);
     let depth = if global.dry_run && !global.fetch { Depth::Plan } else { Depth::Fetch };
     let prepared = session.prepare(request, depth)?;
@@ -141,9 +135,9 @@ fn show(context: &Context<'_>, prepared: &Prepared, done: bool) {
         terminal::json("plan", report::plan_json(prepared, done));
     } else if prepared.plan().is_empty() {
         for note in prepared.plan().notes.iter().chain(prepared.notes()) {
-            println!("note: {note}");
+            outln!("note: {note}");
         }
-        println!("nothing to do");
+        outln!("nothing to do");
     } else {
         report::plan_text(prepared);
     }

@@ -6,6 +6,7 @@ use xpkg_model::verdict::Verdict;
 use super::{Context, Done};
 use crate::args::Check;
 use crate::error::Failure;
+use crate::terminal::outln;
 use crate::{report, terminal};
 
 pub fn run(context: &Context<'_>, arguments: &Check) -> Result<Done, Failure> {
@@ -20,11 +21,11 @@ pub fn run(context: &Context<'_>, arguments: &Check) -> Result<Done, Failure> {
         for verdict in &verdicts {
             // Over a whole root only what is not plainly well is worth a line.
             if !arguments.targets.is_empty() || verdict.verdict != Verdict::Ok {
-                println!("{}: {}", verdict.subject, verdict.verdict.as_str());
+                outln!("{}: {}", verdict.subject, verdict.verdict.as_str());
                 report::findings_text(verdict);
             }
         }
-        println!("{} checked: {}", verdicts.len(), worst.as_str());
+        outln!("{} checked: {}", verdicts.len(), worst.as_str());
     }
     Ok(Done::well_if(worst.allows_install()))
 }

@@ -12,17 +12,23 @@ use xpkg_pipeline::{Apply, Depth, Error, NewSource, Options, Request, Session};
 use super::{Context, Done, now};
 use crate::args;
 use crate::error::Failure;
+use crate::terminal::outln;
 use crate::{report, terminal};
 
 pub fn run(context: &Context<'_>, arguments: &args::Demo) -> Result<Done, Failure> {
     let dir = directory(arguments)?;
-    let failed = |e: xpkg_fixtures::Error| Failure::usage(format!("the demonstration could not be made in {}: {e}", dir.display()));
+    let failed = |e: xpkg_fixtures::Error| {
+        Failure::usage(format!("the demonstration could not be made in {}: {e}", dir.display()))
+    };
     let demo = Demo::create(&dir).map_err(failed)?;
     let server = Server::start(demo.served()).map_err(failed)?;
     demo.connect(&server.url()).map_err(failed)?;
     let mut told = Vec::new();
     let mut good = true;
-    say(context, &format!("Two roots and two feeds, generated in {}; the feeds are served at {}.", dir.display(), server.url()));
+    say(
+        context,
+        &format!("Two roots and two feeds, generated in {}; the feeds are served at {}.", dir.display(), server.url()),
+    );
     for native in [Ecosystem::Openwrt, Ecosystem::Alpine] {
         let mut session = open(context, &demo, native)?;
         say(context, &format!("\n== {native} root: {}", demo.root(native).dir().display()));
@@ -99,7 +105,8 @@ fn play(context: &Context<'_>, session: &mut Session, scene: &Scene) -> Result<(
             session.apply(&prepared, &Apply { no_scripts: true, ..Apply::default() })?;
             context.terminal.finish();
             let expected = matches!(scene.outcome, Outcome::Installed { .. });
-            let words = if expected { "installed".to_owned() } else { "installed, and should not have been".to_owned() };
+            let words =
+                if expected { "installed".to_owned() } else { "installed, and should not have been".to_owned() };
             say(context, &format!("   {words}"));
             Ok((expected, words))
         }
@@ -113,7 +120,10 @@ fn play(context: &Context<'_>, session: &mut Session, scene: &Scene) -> Result<(
                 Outcome::PrivateLayer { library, .. } => words.contains(library),
                 Outcome::Installed { .. } => false,
             };
-            say(context, if expected { "   refused, and nothing was changed" } else { "   refused, and should not have been" });
+            say(
+                context,
+                if expected { "   refused, and nothing was changed" } else { "   refused, and should not have been" },
+            );
             Ok((expected, words))
         }
         Err(error) => Err(error.into()),
@@ -127,6 +137,6 @@ fn indent(text: &str) -> String {
 /// The story goes to standard output; in JSON it is data instead.
 fn say(context: &Context<'_>, line: &str) {
     if !context.global.json && !context.global.quiet {
-        println!("{line}");
+        outln!("{line}");
     }
 }

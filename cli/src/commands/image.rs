@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Context, Done};
 use crate::args::Image;
 use crate::error::Failure;
+use crate::terminal::outln;
 use crate::{report, terminal};
 
 pub fn run(context: &Context<'_>, command: &Image) -> Result<Done, Failure> {
@@ -32,7 +33,7 @@ pub fn run(context: &Context<'_>, command: &Image) -> Result<Done, Failure> {
         context.terminal.say(&format!("note: {script} is not run while an image is built"));
     }
     if !context.global.dry_run {
-        println!("{}: {}", built.output.display(), terminal::bytes(built.bytes));
+        outln!("{}: {}", built.output.display(), terminal::bytes(built.bytes));
     }
     Ok(Done::Well)
 }

@@ -6,6 +6,7 @@ use xpkg_model::Spec;
 use super::{Context, Done};
 use crate::args::{Files, Info, List, Owns, Search, Why};
 use crate::error::Failure;
+use crate::terminal::outln;
 use crate::{report, terminal};
 
 pub fn search(context: &Context<'_>, arguments: &Search) -> Result<Done, Failure> {
@@ -89,7 +90,8 @@ pub fn list(context: &Context<'_>, arguments: &List) -> Result<Done, Failure> {
             (!arguments.upgradeable || upgrade.is_some()).then_some((p, upgrade.map(|n| n.version.clone())))
         })
         .collect();
-    packages.sort_by(|(a, _), (b, _)| (a.package.ecosystem, &a.package.name).cmp(&(b.package.ecosystem, &b.package.name)));
+    packages
+        .sort_by(|(a, _), (b, _)| (a.package.ecosystem, &a.package.name).cmp(&(b.package.ecosystem, &b.package.name)));
     if context.global.json {
         let rows: Vec<_> = packages
             .iter()
@@ -146,8 +148,8 @@ pub fn owns(context: &Context<'_>, arguments: &Owns) -> Result<Done, Failure> {
     } else {
         for (path, owner) in &answers {
             match owner {
-                Some(key) => println!("{path} is owned by {key}"),
-                None => println!("{path} is owned by no package"),
+                Some(key) => outln!("{path} is owned by {key}"),
+                None => outln!("{path} is owned by no package"),
             }
         }
     }
@@ -160,7 +162,7 @@ pub fn why(context: &Context<'_>, arguments: &Why) -> Result<Done, Failure> {
     if context.global.json {
         terminal::json("why", json!({ "name": arguments.name, "found": answer.found, "reasons": answer.reasons }));
     } else {
-        print!("{}", answer.text);
+        outln!("{}", answer.text.trim_end());
     }
     Ok(Done::well_if(answer.found))
 }

@@ -56,7 +56,8 @@ fn world(world: World) -> Ecosystem {
 pub fn add_release(context: &Context<'_>, session: &mut Session, release: &str) -> Result<Done, Failure> {
     let added = session.source_add_release(release)?;
     if context.global.json {
-        let keys: Vec<_> = added.keys.iter().map(|(name, fingerprint)| json!({ "name": name, "sha256": fingerprint })).collect();
+        let keys: Vec<_> =
+            added.keys.iter().map(|(name, fingerprint)| json!({ "name": name, "sha256": fingerprint })).collect();
         terminal::json("source", json!({ "release": release, "sources": added.sources, "keys": keys }));
         return Ok(Done::Well);
     }
@@ -101,8 +102,10 @@ pub fn keys(context: &Context<'_>, command: &Key) -> Result<Done, Failure> {
     if context.global.json {
         terminal::json("keys", json!({ "keys": keys }));
     } else if matches!(command, Key::List) {
-        let rows: Vec<Vec<String>> =
-            keys.iter().map(|k| vec![k.source.clone(), k.name.clone(), k.kind.clone(), k.fingerprint.clone()]).collect();
+        let rows: Vec<Vec<String>> = keys
+            .iter()
+            .map(|k| vec![k.source.clone(), k.name.clone(), k.kind.clone(), k.fingerprint.clone()])
+            .collect();
         terminal::table(&rows);
     }
     Ok(Done::Well)

@@ -11,6 +11,7 @@ mod sealed;
 pub(crate) mod signature;
 
 use std::io::{Read, Seek};
+use std::ops::ControlFlow;
 
 use xpkg_model::{Ecosystem, Identity};
 
@@ -65,11 +66,20 @@ impl<R: Read + Seek> Reader<R> {
         }
         member.start(&[Hash::Sha256]);
         let mut paths = Paths::new();
+        let mut started = false;
         tar::each(
             member.inflate(limits.max_unpacked, what, "the unpacked payload"),
             what,
             limits,
-            &mut |item, content| payload::hand_out(item, content, what, &mut paths, sink),
+            &mut |item, content| {
+                // apk-tools 2.14, src/package.c: until the first other name, top-level names with a dot are no files of
+                // the package (abuild puts a `.dummy` into packages that have none).
+                started |= !payload::is_dot_name(&item.name);
+                if !started {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                payload::hand_out(item, content, what, &mut paths, sink)
+            },
         )?;
         // apk-tools, src/extract_v2.c: a member after the payload is a format error.
         if !member.at_end(what)? {

@@ -16,7 +16,7 @@ PRAGMA journal_mode = OFF;
 BEGIN;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE packages (ecosystem TEXT, name TEXT, version TEXT NOT NULL, identity TEXT, registered TEXT NOT NULL,
-  explicit INTEGER NOT NULL, source TEXT, package TEXT NOT NULL, files BLOB NOT NULL,
+  explicit INTEGER NOT NULL, needs TEXT NOT NULL, source TEXT, package TEXT NOT NULL, files BLOB NOT NULL,
   PRIMARY KEY (ecosystem, name)) WITHOUT ROWID;
 CREATE TABLE held (ecosystem TEXT, name TEXT, PRIMARY KEY (ecosystem, name)) WITHOUT ROWID;
 CREATE TABLE displaced (path BLOB PRIMARY KEY, target BLOB NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL,
@@ -51,10 +51,12 @@ fn fill(db: &Connection, state: &State) -> Result<()> {
         let mut package = p.package.clone();
         package.source = None; // an index into one run's catalogue
         let identity = package.identity.map(|id| id.to_string());
-        let sql = "INSERT INTO packages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let sql = "INSERT INTO packages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let version = &package.version;
         let text = json(&package)?;
-        run(sql, params![ecosystem.as_str(), name, version, identity, p.registered, p.explicit, p.source, text, p.files.0])?;
+        let needs = p.needs.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+        let (word, files) = (ecosystem.as_str(), &p.files.0);
+        run(sql, params![word, name, version, identity, p.registered, p.explicit, needs, p.source, text, files])?;
     }
     for (ecosystem, name) in &state.held {
         run("INSERT INTO held VALUES (?, ?)", params![ecosystem.as_str(), name])?;
@@ -104,14 +106,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<State> {
     if !schema::readable(&schema::STATE, &found) {
         return Err(failed(format!("it was written by a newer xpkg (schema {found}, known {})", schema::STATE)));
     }
-    rows(&db, "SELECT ecosystem, name, registered, explicit, source, package, files FROM packages", |row| {
+    rows(&db, "SELECT ecosystem, name, registered, explicit, source, package, files, needs FROM packages", |row| {
         let key = (row.get::<_, String>(0)?, row.get::<_, String>(1)?);
         let text: String = row.get(5)?;
         let (registered, explicit, source) = (row.get(2)?, row.get(3)?, row.get(4)?);
         let files = Files(row.get(6)?);
+        let needs: String = row.get(7)?;
         Ok(ecosystem(&key.0).and_then(|ecosystem| {
             let package = serde_json::from_str(&text).map_err(failed)?;
-            let package = ForeignPackage { package, registered, explicit, source, files };
+            let needs = needs.split_ascii_whitespace().map(str::to_owned).collect();
+            let package = ForeignPackage { package, registered, explicit, needs, source, files };
             state.packages.insert((ecosystem, key.1), package);
             Ok(())
         }))
@@ -180,7 +184,7 @@ mod tests {
         let package = Package::new(Ecosystem::Alpine, "jq", "1.7.1-r0");
         let mut files = Files::default();
         files.add('f', Some(&[7; 20]), &RelPath::from_package(b"usr/bin/\xff j").unwrap());
-        let entry = ForeignPackage { package, registered: "jq".into(), explicit: true, source: None, files };
+        let entry = ForeignPackage { package, registered: "jq".into(), explicit: true, needs: ["libgcc".to_owned()].into(), source: None, files };
         state.packages.insert((Ecosystem::Alpine, "jq".into()), entry);
         state.held.insert((Ecosystem::Openwrt, "dnsmasq".into()));
         let owner = LinkOwner::parse("busybox".into(), b"grep", "0:0:777 Q1TmUsI0U+Wfr/D3hofTCmLIDo+Ng=");

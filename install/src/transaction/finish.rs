@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use xpkg_formats::apk::db::{InstalledRecord, Placed};
 use xpkg_model::payload::{EntryKind, Scripts};
 use xpkg_model::root::{NodeKind, RootView};
-use xpkg_model::{Action, Dependency, Ecosystem, RelPath, Spec};
+use xpkg_model::plan::Reason;
+use xpkg_model::{Action, Dependency, Ecosystem, Package, RelPath, Spec};
 use xpkg_shims::RootProbe;
 use xpkg_shims::scripts::Decision;
 
@@ -59,13 +60,15 @@ pub(super) fn stage(
     }
     for package in &work.prepared.incoming {
         let key = (package.package().ecosystem, package.package().name.clone());
-        let record = record(package, work, replaces.get(&package.registered))?;
+        let needs = needs(package, input, work);
+        let record = record(package, work, replaces.get(&package.registered), &needs)?;
         if package.is_foreign(input.native) {
             let explicit = package.step.explicit || explicit_before.contains(&key);
             let entry = ForeignPackage {
                 package: package.package().clone(),
                 registered: package.registered.clone(),
                 explicit,
+                needs,
                 source: package.source.source_name().map(str::to_owned),
                 files: files(package),
             };
@@ -120,11 +123,47 @@ fn take_away(target: &mut dyn Target, prepared: &Prepared<'_>, state: &mut State
     Ok(())
 }
 
-fn record(package: &Incoming<'_>, work: &Work<'_>, replaces: Option<&BTreeSet<String>>) -> Result<InstalledRecord> {
+/// Foreign packages that this one needs without saying so: those that the plan brings for its sake, and those that its old
+/// version needed and that stay. Without a word of it in the database the native manager would purge them.
+fn needs(package: &Incoming<'_>, input: &ApplyInput<'_>, work: &Work<'_>) -> BTreeSet<String> {
+    let own = package.package();
+    if !package.is_foreign(input.native) {
+        return BTreeSet::new();
+    }
+    let scoped = format!("{}:{}", own.ecosystem, own.name);
+    let unsaid = |other: &Package| {
+        let said = own.requirements().flat_map(|r| r.alternatives()).any(|d| other.meets(d));
+        (!said && other.ecosystem == own.ecosystem && other.name != own.name).then(|| other.name.clone())
+    };
+    let brought = input.plan.incoming().filter(|s| match &s.reason {
+        Reason::Needed { by, .. } => by.split_ascii_whitespace().next() == Some(&scoped),
+        _ => false,
+    });
+    let mut needs: BTreeSet<String> = brought.filter_map(|s| unsaid(&s.package)).collect();
+    let state = &work.prepared.state;
+    let before = state.packages.get(&(own.ecosystem, own.name.clone())).map(|p| &p.needs);
+    for name in before.into_iter().flatten() {
+        let key = (own.ecosystem, name.clone());
+        let stays = state.packages.get(&key).filter(|_| !work.prepared.gone.contains_key(&key));
+        needs.extend(stays.and_then(|p| unsaid(&p.package)));
+    }
+    needs
+}
+
+fn record(
+    package: &Incoming<'_>,
+    work: &Work<'_>,
+    replaces: Option<&BTreeSet<String>>,
+    needs: &BTreeSet<String>,
+) -> Result<InstalledRecord> {
     let prepared = &work.prepared;
     let generation = prepared.native.generation;
     let mut registered =
         registered_package(package.package(), &package.registered, &prepared.renamed, generation);
+    for name in needs {
+        let name = prepared.renamed.get(name).unwrap_or(name);
+        registered.depends.push(Dependency::any(name).into());
+    }
     for owner in replaces.into_iter().flatten() {
         // The owner's next version must not stumble over the link that is ours now.
         if !registered.replaces.iter().any(|d| d.name == *owner) {

@@ -41,6 +41,11 @@ pub(super) fn hand_out(
     Ok(ControlFlow::Continue(()))
 }
 
+/// A top-level name with a dot: `.dummy`.
+pub(super) fn is_dot_name(name: &[u8]) -> bool {
+    name.starts_with(b".") && name != b"." && name != b".." && !name.contains(&b'/')
+}
+
 fn entry(item: Item, what: &str) -> Result<Entry, Error> {
     let refuse = |reason: String| Error::entry(what, &item.name, reason);
     let path = RelPath::from_package(&item.name).map_err(|e| refuse(e.reason.to_owned()))?;
