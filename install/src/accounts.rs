@@ -25,7 +25,10 @@ impl Accounts {
             let path = RelPath::literal(path);
             root.read(&path, MAX_FILE).map_err(|e| Error::io("reading", &path, e))
         };
-        Ok(Self { users: parse(&read("etc/passwd")?.unwrap_or_default()), groups: parse(&read("etc/group")?.unwrap_or_default()) })
+        Ok(Self {
+            users: parse(&read("etc/passwd")?.unwrap_or_default()),
+            groups: parse(&read("etc/group")?.unwrap_or_default()),
+        })
     }
 
     /// Number of a user.
@@ -69,7 +72,10 @@ mod tests {
 
     #[test]
     fn a_known_name_beats_the_number() {
-        let accounts = Accounts { users: parse(b"root:x:0:0:root:/:/bin/sh\nsshd:x:22:22::/:\nbroken\nsshd:x:9:9\n"), ..Accounts::default() };
+        let accounts = Accounts {
+            users: parse(b"root:x:0:0:root:/:/bin/sh\nsshd:x:22:22::/:\nbroken\nsshd:x:9:9\n"),
+            ..Accounts::default()
+        };
         let mut entry = Entry::new(RelPath::literal("x"), EntryKind::File, 0o644);
         (entry.user, entry.uid, entry.group, entry.gid) = ("sshd".into(), 74, "mail".into(), 12);
         assert_eq!(accounts.owner(&entry), (22, 12));

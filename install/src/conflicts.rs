@@ -134,8 +134,10 @@ pub fn decide(judge: &Judge<'_>, incoming: &mut [Incoming<'_>]) -> Result<Decide
 
 /// Digests of the files that hard links name.
 fn content_of_hardlinks(items: &[Item]) -> HashMap<RelPath, Digest> {
-    let targets: BTreeSet<&RelPath> =
-        items.iter().filter_map(|i| if let EntryKind::Hardlink(to) = &i.entry.kind { Some(to) } else { None }).collect();
+    let targets: BTreeSet<&RelPath> = items
+        .iter()
+        .filter_map(|i| if let EntryKind::Hardlink(to) = &i.entry.kind { Some(to) } else { None })
+        .collect();
     let found = items.iter().filter(|i| targets.contains(&i.entry.path));
     found.filter_map(|i| Some((i.entry.path.clone(), i.entry.digest?))).collect()
 }
@@ -221,7 +223,8 @@ fn below_non_directories(judge: &Judge<'_>, incoming: &[Incoming<'_>], conflicts
                     continue;
                 }
                 if told.insert(above.clone()) {
-                    let against = format!("{above}, which {title} brings as something that is no directory, lies above it");
+                    let against =
+                        format!("{above}, which {title} brings as something that is no directory, lies above it");
                     conflicts.push(Conflict { path: item.entry.path.clone(), package: package.title(), against });
                 }
             }

@@ -24,8 +24,7 @@ pub fn read(root: &dyn RootView, native: Ecosystem) -> Result<Installed> {
     let mut installed = Installed { wanted: read_world(root)?, ..Installed::default() };
     let Some(apk) = NativeApk::detect(root, native)? else { return Ok(installed) };
     installed.world = apk.world(root)?;
-    let explicit: BTreeSet<String> =
-        installed.world.iter().filter(|d| !d.conflict).map(|d| d.name.clone()).collect();
+    let explicit: BTreeSet<String> = installed.world.iter().filter(|d| !d.conflict).map(|d| d.name.clone()).collect();
     apk.each(root, &mut |record| {
         let name = record.package.name.clone();
         if state.provider.as_ref() == Some(&name) {

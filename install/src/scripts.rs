@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn first_line_names_the_program() {
-        let text = |t: &str| interpreter(t.as_bytes()).into_iter().map(|a| String::from_utf8(a).unwrap()).collect::<Vec<_>>();
+        let text =
+            |t: &str| interpreter(t.as_bytes()).into_iter().map(|a| String::from_utf8(a).unwrap()).collect::<Vec<_>>();
         assert_eq!(text("#!/bin/sh\nexit 0"), ["/bin/sh"]);
         assert_eq!(text("#! /usr/bin/env -S sh -e \nx"), ["/usr/bin/env", "-S sh -e"]);
         assert_eq!(text("echo hi\n"), ["/bin/sh"]);

@@ -87,7 +87,10 @@ fn native_packages_install_upgrade_and_leave() {
         let before = look(root.dir());
         let old = Source::new(tool("1.0-r0").file("usr/bin/gone", "x").file("usr/lib/shape", "file"), root.native());
         let new = Source::new(
-            tool("1.1-r0").remove("usr/bin/t").file("usr/bin/t", "now a file").file("usr/lib/shape/inner", "now a directory"),
+            tool("1.1-r0")
+                .remove("usr/bin/t")
+                .file("usr/bin/t", "now a file")
+                .file("usr/lib/shape/inner", "now a directory"),
             root.native(),
         );
         let back = Source::new(tool("1.2-r0").file("usr/lib/shape", "file again"), root.native());

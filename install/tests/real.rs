@@ -20,7 +20,9 @@ fn provider(sources: &[Source]) -> Package {
     provider.description = "what this root gives to foreign packages".to_owned();
     let given: BTreeSet<&str> = sources
         .iter()
-        .flat_map(|s| std::iter::once(s.package.name.as_str()).chain(s.package.provides.iter().map(|p| p.name.as_str())))
+        .flat_map(|s| {
+            std::iter::once(s.package.name.as_str()).chain(s.package.provides.iter().map(|p| p.name.as_str()))
+        })
         .collect();
     let needs: BTreeSet<(&str, &str)> = sources
         .iter()
@@ -48,7 +50,8 @@ fn ask(chroot: &Chroot, commands: &[&str]) -> Vec<String> {
 
 fn native_content(root: &Path, before: &Snapshot) -> Vec<String> {
     // A lock file is the native manager's own; its order and packing of the same scripts, too.
-    let changes = diff(before, &look(root)).without(&["lib/apk/db/lock", "lib/apk/db/scripts.tar.gz", "lib/apk/db/scripts.tar"]);
+    let changes =
+        diff(before, &look(root)).without(&["lib/apk/db/lock", "lib/apk/db/scripts.tar.gz", "lib/apk/db/scripts.tar"]);
     changes.0.iter().map(|c| format!("{c:?}")).collect()
 }
 

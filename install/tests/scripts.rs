@@ -118,9 +118,10 @@ fn failures_and_time(root: &Root) {
 fn a_whole_transaction(root: &Root) {
     let say = |word: &str| format!("#!/bin/sh\necho {word} \"$@\"\n");
     let with_scripts = |version: &str| {
-        ScriptKind::ALL.into_iter().filter(|k| *k != ScriptKind::Trigger).fold(Apk::new("said", version), |apk, kind| {
-            apk.script(kind, &say(kind.as_str()))
-        })
+        ScriptKind::ALL
+            .into_iter()
+            .filter(|k| *k != ScriptKind::Trigger)
+            .fold(Apk::new("said", version), |apk, kind| apk.script(kind, &say(kind.as_str())))
     };
     let seen = "#!/bin/sh\ncase $1 in 1*) [ -e /usr/share/said/x ] && echo too early;; esac\n\
         echo 'said:x:777:777::/:/bin/false' >>/etc/passwd\necho 'said:x:778:' >>/etc/group\necho pre-install \"$@\"\n";
@@ -132,7 +133,8 @@ fn a_whole_transaction(root: &Root) {
         let heard = Heard::default();
         let plan = plan(steps);
         let options = Options::default();
-        let input = ApplyInput { plan: &plan, native: Alpine, sources, provider: None, mark: &[], unmark: &[], options };
+        let input =
+            ApplyInput { plan: &plan, native: Alpine, sources, provider: None, mark: &[], unmark: &[], options };
         let receipt = apply(&mut live(root.dir()), &input, &heard).unwrap();
         assert_eq!(receipt.failures, []);
         heard.lines()

@@ -64,8 +64,8 @@ pub fn loader(root: &dyn RootView, system: &System, natives: &[Library], probe: 
     Ok(Loader::none(program))
 }
 
-/// The loader that a plan brings, onto an empty root or in place of the old one. It was never run, so its version says what
-/// it can do: that of the package (`version_of`), because a prospect has no contents.
+/// The loader that a plan brings, onto an empty root or in place of the old one. It was never run, so what comes with it from
+/// its own world shows what it can do, else its version: that of the package (`version_of`), as a prospect has no contents.
 pub fn coming_loader(
     prospect: &Prospect<'_>,
     system: &System,
@@ -77,7 +77,11 @@ pub fn coming_loader(
         let Some(coming) = prospect.brought(&real) else { return Ok(None) };
         let numbers = |v: String| v.split(|c: char| !c.is_ascii_digit() && c != '.').next().map(str::to_owned);
         let version = version_of(&coming.owner).and_then(numbers);
-        return Ok(Some(describe(&path, &real, kind, facts, version, system, (None, false))));
+        let world = format!("{}:", system.native);
+        let native = prospect.coming().any(|(path, c)| {
+            *path != real && c.owner.starts_with(&world) && c.elf.as_ref().is_some_and(|facts| facts.relr)
+        });
+        return Ok(Some(describe(&path, &real, kind, facts, version, system, (None, native))));
     }
     Ok(None)
 }

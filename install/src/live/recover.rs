@@ -34,7 +34,8 @@ pub(super) fn open_journal(root: &Arc<OwnedFd>, begin: &Begin, owners: bool) -> 
     let mut dir = root.clone();
     let last = path.components().count();
     for (i, name) in path.components().enumerate() {
-        let mode = if i + 1 == last { Mode::RWXU } else { Mode::RWXU | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH };
+        let mode =
+            if i + 1 == last { Mode::RWXU } else { Mode::RWXU | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH };
         match mkdirat(&dir, name, mode) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(failed(e)),

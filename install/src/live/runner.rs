@@ -200,7 +200,10 @@ impl LiveRunner {
                 kill();
             }
             if silent {
-                #[allow(clippy::disallowed_methods, reason = "waits for a child that closed its output; bounded by the timeout")]
+                #[allow(
+                    clippy::disallowed_methods,
+                    reason = "waits for a child that closed its output; bounded by the timeout"
+                )]
                 std::thread::sleep(PAUSE);
             }
         }

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, UTIME_NOW, UTIME_OMIT, XattrFlags};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid, XattrFlags};
 use rustix::fs::{chownat, fchmod, fchown, fgetxattr, fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, openat};
 use rustix::fs::{symlinkat, unlinkat, utimensat};
 use rustix::io::Errno;
@@ -279,7 +279,8 @@ impl LiveRoot {
             let (uid, gid) = (Uid::from_raw(meta.uid), Gid::from_raw(meta.gid));
             chownat(&slot.dir, &*slot.name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
         }
-        rustix::fs::chmodat(&slot.dir, &*slot.name, Mode::from_raw_mode(meta.mode), AtFlags::empty()).map_err(failed)?;
+        rustix::fs::chmodat(&slot.dir, &*slot.name, Mode::from_raw_mode(meta.mode), AtFlags::empty())
+            .map_err(failed)?;
         utimensat(&slot.dir, &*slot.name, &times(meta.mtime), AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
         Ok(Staged { bytes: 0, xattrs_lost: !meta.xattrs.is_empty() })
     }

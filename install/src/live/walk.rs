@@ -14,8 +14,7 @@ use xpkg_model::path::BadPath;
 const MAX_LINKS: usize = 40;
 
 /// How a directory is opened only to stand in it.
-pub(super) const STAND: OFlags =
-    OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+pub(super) const STAND: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Where a path leads.
 #[derive(Debug)]

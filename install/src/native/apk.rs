@@ -64,7 +64,9 @@ impl NativeApk {
         native.each(root, &mut |record| {
             let name = record.package.name.as_str();
             // Alpine calls it apk-tools; OpenWrt apk-mbedtls, apk-openssl, apk-wolfssl.
-            if (name == "apk" || name.starts_with("apk-")) && record.file_paths().any(|(path, _)| path.file_name() == b"apk") {
+            if (name == "apk" || name.starts_with("apk-"))
+                && record.file_paths().any(|(path, _)| path.file_name() == b"apk")
+            {
                 let three = !record.package.version.starts_with("2.");
                 by_package = Some(if three { Generation::Apk3 } else { Generation::Apk2 });
             }
@@ -183,7 +185,8 @@ impl NativeApk {
             db::write_record(&mut out, record).map_err(|e| Error::native(&path, e))?;
         }
         // The bytes of apk 2 for what went may still be under another order; a set is enough here.
-        let kept: BTreeSet<[u8; 20]> = changes.add.iter().filter_map(|r| r.record.package.identity.map(|i| i.prefix())).collect();
+        let kept: BTreeSet<[u8; 20]> =
+            changes.add.iter().filter_map(|r| r.record.package.identity.map(|i| i.prefix())).collect();
         stage_spool(target, &path, out)?;
         Ok(removed.difference(&kept).copied().collect())
     }

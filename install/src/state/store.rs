@@ -184,7 +184,14 @@ mod tests {
         let package = Package::new(Ecosystem::Alpine, "jq", "1.7.1-r0");
         let mut files = Files::default();
         files.add('f', Some(&[7; 20]), &RelPath::from_package(b"usr/bin/\xff j").unwrap());
-        let entry = ForeignPackage { package, registered: "jq".into(), explicit: true, needs: ["libgcc".to_owned()].into(), source: None, files };
+        let entry = ForeignPackage {
+            package,
+            registered: "jq".into(),
+            explicit: true,
+            needs: ["libgcc".to_owned()].into(),
+            source: None,
+            files,
+        };
         state.packages.insert((Ecosystem::Alpine, "jq".into()), entry);
         state.held.insert((Ecosystem::Openwrt, "dnsmasq".into()));
         let owner = LinkOwner::parse("busybox".into(), b"grep", "0:0:777 Q1TmUsI0U+Wfr/D3hofTCmLIDo+Ng=");

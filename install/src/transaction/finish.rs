@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xpkg_formats::apk::db::{InstalledRecord, Placed};
 use xpkg_model::payload::{EntryKind, Scripts};
-use xpkg_model::root::{NodeKind, RootView};
 use xpkg_model::plan::Reason;
+use xpkg_model::root::{NodeKind, RootView};
 use xpkg_model::{Action, Dependency, Ecosystem, Package, RelPath, Spec};
 use xpkg_shims::RootProbe;
 use xpkg_shims::scripts::Decision;
@@ -97,8 +97,12 @@ fn take_away(target: &mut dyn Target, prepared: &Prepared<'_>, state: &mut State
     let removals = &prepared.removals;
     let going: BTreeSet<&RelPath> = removals.files.iter().collect();
     let leaving = |by: &String| changes.remove.contains(by);
-    let back: Vec<RelPath> =
-        state.displaced.iter().filter(|(path, d)| leaving(&d.by) && going.contains(path)).map(|(p, _)| p.clone()).collect();
+    let back: Vec<RelPath> = state
+        .displaced
+        .iter()
+        .filter(|(path, d)| leaving(&d.by) && going.contains(path))
+        .map(|(p, _)| p.clone())
+        .collect();
     for path in &removals.files {
         let Some(link) = back.contains(path).then(|| state.displaced.remove(path)).flatten() else {
             target.stage_remove(path)?;
@@ -158,8 +162,7 @@ fn record(
 ) -> Result<InstalledRecord> {
     let prepared = &work.prepared;
     let generation = prepared.native.generation;
-    let mut registered =
-        registered_package(package.package(), &package.registered, &prepared.renamed, generation);
+    let mut registered = registered_package(package.package(), &package.registered, &prepared.renamed, generation);
     for name in needs {
         let name = prepared.renamed.get(name).unwrap_or(name);
         registered.depends.push(Dependency::any(name).into());
@@ -272,7 +275,8 @@ fn world(
                 work.prepared.native.generation,
             );
             let q1 = registered.identity.map(|id| id.to_q1()).unwrap_or_default();
-            let entry = Dependency { op: xpkg_model::Op::CHECKSUM, version: q1, ..Dependency::any(&package.registered) };
+            let entry =
+                Dependency { op: xpkg_model::Op::CHECKSUM, version: q1, ..Dependency::any(&package.registered) };
             if !current.contains(&entry) {
                 changes.world_set.push(entry);
             }
@@ -290,8 +294,7 @@ fn world(
     for spec in input.unmark.iter().filter(native) {
         changes.world_remove.push(spec.dependency.name.clone());
     }
-    let marked: BTreeSet<&str> =
-        input.mark.iter().filter(native).map(|spec| spec.dependency.name.as_str()).collect();
+    let marked: BTreeSet<&str> = input.mark.iter().filter(native).map(|spec| spec.dependency.name.as_str()).collect();
     for step in input.plan.incoming().filter(|s| s.explicit && s.package.ecosystem == input.native) {
         let name = &step.package.name;
         if !marked.contains(name.as_str()) && !current.iter().any(|d| d.name == *name && !d.conflict) {
@@ -343,7 +346,11 @@ fn stage_own_world(target: &mut dyn Target, input: &ApplyInput<'_>, state: &Stat
     let old = state::read_world(target)?;
     let removed = |spec: &Spec| {
         let key = |s: &xpkg_model::plan::Step| (Some(s.package.ecosystem), s.package.name.clone());
-        input.plan.steps.iter().any(|s| s.action == Action::Remove && key(s) == (spec.ecosystem, spec.dependency.name.clone()))
+        input
+            .plan
+            .steps
+            .iter()
+            .any(|s| s.action == Action::Remove && key(s) == (spec.ecosystem, spec.dependency.name.clone()))
     };
     let ours = |spec: &Spec| {
         spec.ecosystem.and_then(|e| state.packages.get(&(e, spec.dependency.name.clone()))).is_some_and(|p| !p.explicit)

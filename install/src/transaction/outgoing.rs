@@ -106,7 +106,10 @@ pub fn removals(
         if protected.keeps(&old.path)
             && let Ok(beside) = beside(real)
             && !delivered(real)
-            && root.node(&beside).map_err(|e| Error::io("reading", &beside, e))?.is_some_and(|n| n.kind == NodeKind::File)
+            && root
+                .node(&beside)
+                .map_err(|e| Error::io("reading", &beside, e))?
+                .is_some_and(|n| n.kind == NodeKind::File)
         {
             out.files.push(beside);
         }

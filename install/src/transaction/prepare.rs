@@ -91,8 +91,7 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
     target.check_space(&needs(&incoming))?;
 
     // A second pass: owners of what comes, and claims of those who stay on what goes.
-    let wanted: HashMap<RelPath, ()> =
-        incoming.iter().flat_map(|p| &p.items).map(|i| (i.real.clone(), ())).collect();
+    let wanted: HashMap<RelPath, ()> = incoming.iter().flat_map(|p| &p.items).map(|i| (i.real.clone(), ())).collect();
     let (mut owners, mut claims) = (HashMap::new(), Claims::default());
     native.each(root, &mut |record| {
         if gone_set.contains(&record.package.name) {
@@ -103,8 +102,7 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
         Ok(())
     })?;
     let protected = Protected::load(root)?;
-    let alternatives =
-        if input.native == Ecosystem::Openwrt { alternatives(root)? } else { BTreeSet::new() };
+    let alternatives = if input.native == Ecosystem::Openwrt { alternatives(root)? } else { BTreeSet::new() };
     let judge = Judge {
         root,
         native: input.native,
@@ -159,9 +157,7 @@ fn register_names(
     input: &ApplyInput<'_>,
 ) -> BTreeMap<String, String> {
     let mut taken = native_names.clone();
-    taken.extend(
-        incoming.iter().filter(|p| !p.is_foreign(input.native)).map(|p| p.package().name.clone()),
-    );
+    taken.extend(incoming.iter().filter(|p| !p.is_foreign(input.native)).map(|p| p.package().name.clone()));
     let mut renamed: BTreeMap<String, String> = state
         .packages
         .iter()
@@ -208,7 +204,11 @@ fn add_sidecars(root: &dyn RootView, incoming: &mut [Incoming<'_>], native: Ecos
 /// What a system upgrade should carry over when it was changed.
 pub(super) fn is_configuration(entry: &Entry) -> bool {
     let below = |dir| entry.path.starts_with(&RelPath::literal(dir));
-    entry.kind == EntryKind::File && below("etc") && !below("etc/init.d") && !below("etc/apk") && entry.mode & 0o111 == 0
+    entry.kind == EntryKind::File
+        && below("etc")
+        && !below("etc/init.d")
+        && !below("etc/apk")
+        && entry.mode & 0o111 == 0
 }
 
 fn needs(incoming: &[Incoming<'_>]) -> Vec<Need> {

@@ -26,7 +26,14 @@ pub(super) fn before(
     receipt: &mut Receipt,
     observer: &dyn Observer,
 ) {
-    steps(target, input, work, receipt, observer, [ScriptKind::PreDeinstall, ScriptKind::PreInstall, ScriptKind::PreUpgrade]);
+    steps(
+        target,
+        input,
+        work,
+        receipt,
+        observer,
+        [ScriptKind::PreDeinstall, ScriptKind::PreInstall, ScriptKind::PreUpgrade],
+    );
 }
 
 /// Runs what comes after everything is in place, then the triggers.
@@ -60,7 +67,9 @@ fn steps(
         let (name, version, text) = match step.action {
             Action::Remove => {
                 let key = (step.package.ecosystem, step.package.name.clone());
-                let Some(record) = prepared.gone.get(&key).and_then(|name| prepared.outgoing.records.get(name)) else { continue };
+                let Some(record) = prepared.gone.get(&key).and_then(|name| prepared.outgoing.records.get(name)) else {
+                    continue;
+                };
                 let id = record.package.identity.map(|id| id.prefix());
                 let script = prepared.scripts.iter().find(|s| Some(s.id) == id && s.kind == kind);
                 let Some(script) = script else { continue };
@@ -88,24 +97,39 @@ fn steps(
                     }
                     continue;
                 }
-                Decision::Run { notes } => receipt.notes.extend(notes.into_iter().map(|n| format!("{title}: {} {n}", kind.as_str()))),
+                Decision::Run { notes } => {
+                    receipt.notes.extend(notes.into_iter().map(|n| format!("{title}: {} {n}", kind.as_str())))
+                }
             }
         }
         let new = (step.action != Action::Remove).then_some(&*step.package);
         let old = if step.action == Action::Remove { Some(&*step.package) } else { step.old.as_deref() };
         let args = arguments(kind, new, old);
-        run(target, input, &ScriptCall { package: &name, version: &version, kind, text: &text, args }, receipt, observer);
+        run(
+            target,
+            input,
+            &ScriptCall { package: &name, version: &version, kind, text: &text, args },
+            receipt,
+            observer,
+        );
     }
 }
 
-fn run(target: &mut dyn Target, input: &ApplyInput<'_>, call: &ScriptCall<'_>, receipt: &mut Receipt, observer: &dyn Observer) {
+fn run(
+    target: &mut dyn Target,
+    input: &ApplyInput<'_>,
+    call: &ScriptCall<'_>,
+    receipt: &mut Receipt,
+    observer: &dyn Observer,
+) {
     let package = format!("{}-{}", call.package, call.version);
     if input.options.no_scripts {
         receipt.skipped.push((package, call.kind, "scripts are not wanted".to_owned()));
         return;
     }
     let Some(runner) = target.script_runner() else {
-        observer.event(Event::Warning(format!("{package}: {} is not run: that needs root's rights", call.kind.as_str())));
+        observer
+            .event(Event::Warning(format!("{package}: {} is not run: that needs root's rights", call.kind.as_str())));
         receipt.skipped.push((package, call.kind, "no scripts can be run here".to_owned()));
         return;
     };
@@ -141,9 +165,8 @@ fn triggers(
         .map(|t| (t.id, changed.fired(&t.patterns, new.contains(&t.id))))
         .filter(|(_, dirs)| !dirs.is_empty())
         .collect();
-    let mut scripts = native.scripts(target, &mut |id, kind| {
-        kind == ScriptKind::Trigger && fired.iter().any(|(fired, _)| fired == id)
-    })?;
+    let mut scripts = native
+        .scripts(target, &mut |id, kind| kind == ScriptKind::Trigger && fired.iter().any(|(fired, _)| fired == id))?;
     for (id, dirs) in fired {
         let Some(at) = scripts.iter().position(|s| s.id == id) else { continue };
         let script = scripts.swap_remove(at);

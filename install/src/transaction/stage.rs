@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 
 use ring::digest::{Context, SHA256};
-use xpkg_formats::apk::db::DigestKind;
 use xpkg_formats::apk::db::Acl;
+use xpkg_formats::apk::db::DigestKind;
 use xpkg_model::identity::hex;
 use xpkg_model::payload::{Digest, EntryKind};
 use xpkg_model::root::NodeKind;
@@ -68,8 +68,10 @@ pub(super) fn stage<'a>(
 
 /// Where hard links find what they name: its real path, or the path beside it.
 fn places_of(items: &[Item]) -> HashMap<RelPath, RelPath> {
-    let wanted: std::collections::HashSet<&RelPath> =
-        items.iter().filter_map(|i| if let EntryKind::Hardlink(to) = &i.entry.kind { Some(to) } else { None }).collect();
+    let wanted: std::collections::HashSet<&RelPath> = items
+        .iter()
+        .filter_map(|i| if let EntryKind::Hardlink(to) = &i.entry.kind { Some(to) } else { None })
+        .collect();
     let found = items.iter().filter(|i| wanted.contains(&i.entry.path));
     found.filter_map(|i| Some((i.entry.path.clone(), destination(i).ok()?))).collect()
 }
@@ -132,7 +134,13 @@ impl Stager<'_, '_> {
         Ok(())
     }
 
-    fn item(&mut self, item: &mut Item, content: &mut dyn Read, wants_configuration: bool, registered: &str) -> Result<()> {
+    fn item(
+        &mut self,
+        item: &mut Item,
+        content: &mut dyn Read,
+        wants_configuration: bool,
+        registered: &str,
+    ) -> Result<()> {
         if item.fate == Fate::Skip {
             return Ok(());
         }
@@ -221,7 +229,8 @@ impl Stager<'_, '_> {
         let failed = |e| Error::io("reading", &item.real, e);
         let Some(node) = self.target.node(&item.real).map_err(failed)? else { return Ok(()) };
         let as_delivered = (node.uid, node.gid, node.mode) == (old.uid, old.gid, old.mode);
-        if node.kind == NodeKind::Dir && as_delivered && (old.uid, old.gid, old.mode) != (meta.uid, meta.gid, meta.mode) {
+        if node.kind == NodeKind::Dir && as_delivered && (old.uid, old.gid, old.mode) != (meta.uid, meta.gid, meta.mode)
+        {
             self.target.stage_attributes(&item.real, &Meta { mtime: None, ..meta.clone() })?;
         }
         Ok(())
@@ -244,7 +253,9 @@ impl Stager<'_, '_> {
 /// was made.
 pub(super) fn ensure_dir(target: &mut dyn Target, dir: &RelPath) -> Result<Vec<RelPath>> {
     let failed = |e| Error::io("reading", dir, e);
-    if dir.is_root() || target.staged(dir)?.is_some() || target.node(dir).map_err(failed)?.is_some_and(|n| n.kind == NodeKind::Dir)
+    if dir.is_root()
+        || target.staged(dir)?.is_some()
+        || target.node(dir).map_err(failed)?.is_some_and(|n| n.kind == NodeKind::Dir)
     {
         return Ok(Vec::new());
     }
@@ -263,7 +274,9 @@ pub(super) fn settle_owners(target: &mut dyn Target, work: &mut Work<'_>) -> Res
     for item in work.prepared.incoming.iter().flat_map(|p| &p.items) {
         let (before, after) = (work.accounts.owner(&item.entry), now.owner(&item.entry));
         let path = destination(item)?;
-        if before != after && matches!(item.fate, Fate::Write | Fate::Displace | Fate::Beside) && target.staged(&path)?.is_some()
+        if before != after
+            && matches!(item.fate, Fate::Write | Fate::Displace | Fate::Beside)
+            && target.staged(&path)?.is_some()
         {
             target.set_owner(&path, after.0, after.1)?;
         }

@@ -96,7 +96,8 @@ pub fn survey<'a>(
             };
             (have.ecosystem, &have.name, &have.version) == (want.ecosystem, &want.name, &want.version) && same
         };
-        let source = *sources.iter().find(fits).ok_or_else(|| Error::Plan(format!("the file of {title} was not fetched")))?;
+        let source =
+            *sources.iter().find(fits).ok_or_else(|| Error::Plan(format!("the file of {title} was not fetched")))?;
         let failed = |source| Error::Package { package: title.clone(), source };
         let mut opened = source.open().map_err(failed)?;
         let meta = opened.meta();
