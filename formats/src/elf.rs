@@ -32,6 +32,13 @@ const MAX_INTERPRETER: u64 = 4096;
 /// PT_DYNAMIC: 65,536 entries; real files have fewer than a hundred beside their NEEDED.
 const MAX_DYNAMIC: u64 = 1 << 20;
 
+/// How much of a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    Outline,
+    Names,
+}
+
 /// Reads what an ELF file needs and gives. `Ok(None)` when the file does not begin as ELF does; an error when it does
 /// and then makes no sense. `what` names the file in messages.
 pub fn read_facts(
@@ -40,7 +47,21 @@ pub fn read_facts(
     limits: &Limits,
 ) -> Result<Option<ElfFacts>, Error> {
     let mut file = file;
-    let mut pieces = Pieces::new(&mut file, what)?;
+    read(Pieces::new(&mut file, what)?, limits, Depth::Names)
+}
+
+/// As [`read_facts`], without names: no undefined and exported symbols, copies and version tags. For the many files of a
+/// root of which few are looked at closely: names are nearly all of the facts' memory and of the time to read them.
+pub fn read_outline(
+    file: &mut (impl Read + Seek + ?Sized),
+    what: &str,
+    limits: &Limits,
+) -> Result<Option<ElfFacts>, Error> {
+    let mut file = file;
+    read(Pieces::new(&mut file, what)?, limits, Depth::Outline)
+}
+
+fn read(mut pieces: Pieces<'_>, limits: &Limits, depth: Depth) -> Result<Option<ElfFacts>, Error> {
     let head = pieces.head(64)?;
     if !head.starts_with(ELFMAG) {
         return Ok(None);
@@ -91,7 +112,7 @@ pub fn read_facts(
         }
         None => Dynamic::default(),
     };
-    fill(&mut facts, &mut image, &dynamic, header.e_type, limits)?;
+    fill(&mut facts, &mut image, &dynamic, header.e_type, (limits, depth))?;
     Ok(Some(facts))
 }
 
@@ -128,21 +149,28 @@ fn fill(
     image: &mut Image<'_>,
     dynamic: &Dynamic,
     e_type: u16,
-    limits: &Limits,
+    (limits, depth): (&Limits, Depth),
 ) -> Result<(), Error> {
     facts.relr = dynamic.relr;
     facts.textrel = dynamic.textrel;
     if dynamic.has_strings() {
-        let mut strings = image.strings(dynamic, limits)?;
-        let mut one = |at: Option<u64>| at.map(|at| strings.get(at)).transpose();
-        facts.soname = one(dynamic.soname)?;
-        facts.rpath = one(dynamic.rpath)?;
-        facts.runpath = one(dynamic.runpath)?;
-        facts.needed = dynamic.needed.iter().map(|at| strings.get(*at)).collect::<Result<_, _>>()?;
+        let mut strings = match depth {
+            Depth::Names => Some(image.strings(dynamic, limits)?),
+            Depth::Outline => None,
+        };
+        let mut text = |at| match &mut strings {
+            Some(strings) => strings.get(at),
+            None => image.text(dynamic, at),
+        };
+        facts.soname = dynamic.soname.map(&mut text).transpose()?;
+        facts.rpath = dynamic.rpath.map(&mut text).transpose()?;
+        facts.runpath = dynamic.runpath.map(&mut text).transpose()?;
+        facts.needed = dynamic.needed.iter().copied().map(&mut text).collect::<Result<_, _>>()?;
         // Some libraries carry an interpreter so that they can be started (glibc's libc.so.6, Qt's Core): what has a
         // soname and does not call itself a program is a library.
         let starts = e_type == ET_EXEC || dynamic.pie || (facts.interpreter.is_some() && facts.soname.is_none());
         facts.kind = if starts { Kind::Program } else { Kind::Library };
+        let Some(mut strings) = strings else { return Ok(()) };
         facts.version_needs = versions::needs(image, dynamic, &mut strings)?;
         symbols::collect(facts, image, dynamic, &mut strings, limits)?;
         if facts.kind == Kind::Program {

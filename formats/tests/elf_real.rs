@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use proptest::prelude::*;
-use xpkg_formats::elf::read_facts;
+use xpkg_formats::elf::{read_facts, read_outline};
 use xpkg_formats::limits::Limits;
 use xpkg_model::elf::{ElfFacts, Kind};
 
@@ -105,6 +105,16 @@ fn facts_are_those_of_readelf() {
                 defined: facts.exports.iter().map(|e| e.name.clone()).collect(),
             };
             assert_eq!(found, names(&readelf(&path, options)), "{}", path.display());
+            let outline = read_outline(&mut File::open(&path).unwrap(), "outline", &Limits::default()).unwrap();
+            let nameless = ElfFacts {
+                undefined: Vec::new(),
+                weak_undefined: Vec::new(),
+                exports: Vec::new(),
+                copies: Vec::new(),
+                version_needs: Vec::new(),
+                ..facts
+            };
+            assert_eq!(outline, Some(nameless), "{}", path.display());
             compared += 1;
         }
         assert!(compared > 10, "{name}: only {compared} files");

@@ -46,8 +46,11 @@ fn outer(program: &Path, root: &Path, argv: &[OsString]) -> u8 {
     if let Err(e) = death {
         return complain(&format!("{e}"));
     }
-    // Nothing mounted here may reach the host, so that nothing has to be undone.
-    let private = unshare(CloneFlags::CLONE_NEWNS).is_ok()
+    // On a running system a script starts services, which must see the system's mounts and outlive the script. In any other
+    // root nothing mounted or started here may reach the host.
+    let running = root == Path::new("/") && is_device(&root.join("dev/null")) && root.join("proc/self").exists();
+    let private = !running
+        && unshare(CloneFlags::CLONE_NEWNS).is_ok()
         && mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).is_ok();
     let stage = if private && unshare(CloneFlags::CLONE_NEWPID).is_ok() { INNER } else { INNER_ALONE };
     if private && let Err(e) = devices(root) {
@@ -92,8 +95,7 @@ fn processes(root: &Path) {
 /// Gives the root the device files that scripts count on, in memory and for this process's children only.
 fn devices(root: &Path) -> Result<(), rustix::io::Errno> {
     let dev = root.join("dev");
-    let null = rustix::fs::lstat(dev.join("null"));
-    if null.is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::CharacterDevice) || !is_plain_dir(&dev) {
+    if is_device(&dev.join("null")) || !is_plain_dir(&dev) {
         return Ok(());
     }
     mount("xpkg-dev", &dev, "tmpfs", MountFlags::NOSUID | MountFlags::NOEXEC, Some(c"mode=0755,size=64k"))?;
@@ -117,6 +119,10 @@ fn devices(root: &Path) -> Result<(), rustix::io::Errno> {
 
 fn is_plain_dir(path: &Path) -> bool {
     rustix::fs::lstat(path).is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Directory)
+}
+
+fn is_device(path: &Path) -> bool {
+    rustix::fs::lstat(path).is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::CharacterDevice)
 }
 
 fn complain(what: &str) -> u8 {

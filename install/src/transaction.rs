@@ -6,6 +6,7 @@
 mod finish;
 pub mod outgoing;
 mod prepare;
+mod records;
 mod run;
 mod stage;
 pub mod survey;
@@ -89,14 +90,19 @@ pub fn apply(target: &mut dyn Target, input: &ApplyInput<'_>, observer: &dyn Obs
         let mut work = stage::stage(target, input, prepared, &mut receipt, observer)?;
         run::before(target, input, &work, &mut receipt, observer);
         stage::settle_owners(target, &mut work)?;
-        let changes = finish::stage(target, input, &mut work, &mut receipt)?;
+        finish::stage(target, input, &mut work, &mut receipt)?;
         observer.event(Event::Stage { name: "committing", items: None });
         target.commit()?;
-        Ok::<_, Error>((work, changes))
+        Ok::<_, Error>(work)
     })();
     match staged {
-        Ok((work, _)) => {
-            run::after(target, input, &work, &mut receipt, observer)?;
+        Ok(work) => {
+            // The root is changed: what fails now is told, and takes nothing back.
+            if let Err(error) = run::after(target, input, &work, &mut receipt, observer) {
+                let text = format!("the triggers could not be run: {error}");
+                observer.event(Event::Warning(text.clone()));
+                receipt.notes.push(text);
+            }
             Ok(receipt)
         }
         Err(error) => {

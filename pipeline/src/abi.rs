@@ -14,7 +14,7 @@ use xpkg_model::verdict::{Finding, Severity};
 use xpkg_model::{ElfFacts, Package, PackageKey, Plan, RelPath, Step};
 use xpkg_repos::facts::EntryType;
 use xpkg_repos::{EntryFact, PackageFacts};
-use xpkg_resolver::abi::{Failure, FailureKind, Gone, Loader, Owner, Report, Subject, check_all, reverse_check};
+use xpkg_resolver::abi::{Failure, FailureKind, Gone, Loader, Owner, Report, Subject, check_all, reverse_check, touched};
 
 use crate::error::Error;
 use crate::libraries::Library;
@@ -96,7 +96,7 @@ impl<'a> RootAbi<'a> {
                     keys: &none,
                     owners: &owners,
                 };
-                let remaining = self.remaining(&prospect)?;
+                let remaining = self.remaining(&prospect, &gone)?;
                 let broken = reverse_check(&was, &space, &remaining, &gone);
                 self.learn_broken(&broken, plan, state)?;
             }
@@ -125,7 +125,7 @@ impl<'a> RootAbi<'a> {
         let mut gone = Vec::new();
         for path in paths {
             if is_library_name(&path) {
-                let facts = crate::libraries::facts(self.ground.root, &path)?;
+                let facts = crate::libraries::outline(self.ground.root, &path)?;
                 gone.push(Gone { path: path.to_string(), soname: facts.and_then(|f| f.soname.clone()) });
             }
             prospect.take(path).map_err(Error::io("reading the root"))?;
@@ -145,15 +145,23 @@ impl<'a> RootAbi<'a> {
         owners
     }
 
-    /// ELF files of the root that neither come nor go.
-    fn remaining(&self, prospect: &Prospect<'_>) -> Result<Vec<(String, Arc<ElfFacts>)>, Error> {
-        let mut remaining = Vec::new();
+    /// ELF files of the root that neither come nor go, and need something that goes. Only their names are read: those of
+    /// a whole root would fill the memory of a router.
+    fn remaining(&self, prospect: &Prospect<'_>, gone: &[Gone]) -> Result<Vec<(String, Arc<ElfFacts>)>, Error> {
+        let mut outlines = Vec::new();
         for path in crate::check::elf_paths(self.ground.root)? {
-            if prospect.brought(&path).is_some() || prospect.going().any(|g| *g == path) {
+            if prospect.brought(&path).is_some() || prospect.goes(&path) {
                 continue;
             }
-            if let Some(facts) = crate::libraries::facts(self.ground.root, &path)? {
-                remaining.push((path.to_string(), facts));
+            if let Some(facts) = crate::libraries::outline(self.ground.root, &path)? {
+                outlines.push((path.to_string(), facts));
+            }
+        }
+        let mut remaining = Vec::new();
+        for (path, _) in touched(&outlines, gone) {
+            let Ok(file) = RelPath::from_absolute(path.as_bytes()) else { continue };
+            if let Some((_, facts)) = prospect.elf(&file).map_err(Error::io(format!("reading {path}")))? {
+                remaining.push((path.clone(), facts));
             }
         }
         Ok(remaining)

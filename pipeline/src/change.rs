@@ -46,17 +46,28 @@ impl Session {
         let native = self.system.native;
         let mut keys = xpkg_repos::keys::native_keyring(&self.root, native)?;
         let mut ecosystem = native;
+        let mut claimed = None;
         for source in self.sources.iter().filter(|s| s.enabled && !s.is_native()) {
             let own = xpkg_repos::keyring_for(&self.root, source)?;
-            if own.iter().next().is_some()
-                && FetchedPackage::from_file(&self.cache, path, source.ecosystem, &own, false).is_ok()
-            {
-                ecosystem = source.ecosystem;
-                keys = own;
-                break;
+            if own.iter().next().is_none() {
+                continue;
+            }
+            match FetchedPackage::from_file(&self.cache, path, source.ecosystem, &own, false) {
+                Ok(_) => {
+                    ecosystem = source.ecosystem;
+                    keys = own;
+                    break;
+                }
+                // It names a key that is trusted here, and is not what that key signed.
+                Err(error @ xpkg_repos::Error::BadSignature { .. }) => claimed = Some(error),
+                Err(_) => {}
             }
         }
-        let fetched = FetchedPackage::from_file(&self.cache, path, ecosystem, &keys, self.options.allow_untrusted)?;
+        let fetched = FetchedPackage::from_file(&self.cache, path, ecosystem, &keys, self.options.allow_untrusted);
+        let fetched = fetched.map_err(|error| match error {
+            xpkg_repos::Error::UnknownKey { .. } => claimed.unwrap_or(error),
+            error => error,
+        })?;
         let package = Arc::clone(fetched.package());
         self.local.push(Arc::new(fetched));
         Ok(package)

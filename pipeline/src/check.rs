@@ -1,7 +1,6 @@
 //! `check`: the verdict on what is on a root, or on a package that is not there yet.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use xpkg_model::elf::Kind;
 use xpkg_model::root::{NodeKind, RootView};
@@ -80,28 +79,35 @@ impl Session {
         let mut loaded = std::collections::BTreeSet::new();
         let mut libraries = Vec::new();
         for path in paths {
-            let Some(facts) = crate::libraries::facts(&self.root, path)? else { continue };
-            if facts.kind == Kind::Other || !facts.is_dynamic() {
-                continue;
-            }
-            let mode = self.root.node(path).map_err(Error::io(format!("reading {path}")))?.map(|n| n.mode);
-            let subject = Subject { mode, ..Subject::new(path.to_string(), Arc::clone(&facts)) };
-            if facts.kind == Kind::Program {
-                let report = checker.check(&subject);
-                loaded.extend(report.objects);
-                verdicts.push(grade(report.findings, path.to_string(), None));
-            } else {
-                libraries.push(subject);
+            let Some(outline) = crate::libraries::outline(&self.root, path)? else { continue };
+            match outline.kind {
+                Kind::Program if outline.is_dynamic() => {
+                    let Some(subject) = self.subject(path)? else { continue };
+                    let report = checker.check(&subject);
+                    loaded.extend(report.objects);
+                    verdicts.push(grade(report.findings, path.to_string(), None));
+                }
+                Kind::Library => libraries.push(path),
+                Kind::Program | Kind::Other => {}
             }
         }
-        for subject in libraries {
+        for path in libraries {
             // What a program loads was judged in that program.
-            if !loaded.contains(&subject.path) || paths.len() == 1 {
+            if (!loaded.contains(&path.to_string()) || paths.len() == 1)
+                && let Some(subject) = self.subject(path)?
+            {
                 let report = checker.check(&subject);
                 verdicts.push(grade(report.findings, subject.path, None));
             }
         }
         Ok(verdicts)
+    }
+
+    /// A file with its names, read when its turn comes: those of all files at once would fill a router's memory.
+    fn subject(&self, path: &RelPath) -> Result<Option<Subject>, Error> {
+        let Some(facts) = crate::libraries::facts(&self.root, path)? else { return Ok(None) };
+        let mode = self.root.node(path).map_err(Error::io(format!("reading {path}")))?.map(|n| n.mode);
+        Ok(Some(Subject { mode, ..Subject::new(path.to_string(), facts) }))
     }
 }
 

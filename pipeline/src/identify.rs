@@ -47,12 +47,11 @@ pub fn identify(root: &dyn RootView, dir: &std::path::Path) -> Result<System, Er
         return Err(unknown("no /etc/os-release, /etc/openwrt_release or /etc/alpine-release says so"));
     };
     if !has_database {
-        return Err(unknown(match native {
-            Ecosystem::Openwrt => {
-                "it has no apk database; roots with opkg (OpenWrt before 25.12) cannot be changed yet"
-            }
-            Ecosystem::Alpine => "it has no apk database (/lib/apk/db/installed)",
-        }));
+        let opkg = RelPath::literal("usr/lib/opkg");
+        if root.node(&opkg).map_err(Error::io("looking for opkg"))?.is_some() {
+            return Err(Error::OpkgRoot { root: dir.to_owned() });
+        }
+        return Err(unknown("it has no apk database (/lib/apk/db/installed)"));
     }
     let version = match native {
         Ecosystem::Alpine => alpine.map(|v| v.trim().to_owned()).or_else(|| value(&os, "VERSION_ID")),

@@ -96,7 +96,9 @@ pub fn build(build: &Build, observer: Arc<dyn Observer>) -> Result<Built, Error>
     }
     let apply = Apply { no_scripts: true, replace_applets: spec.packages.replace_applets, overwrite: false };
     let applied = apply_to(&mut root, &system, &built.prepared, &apply, spec.source_date_epoch, observer)?;
-    built.scripts_not_run = applied.scripts_skipped;
+    // That none runs here is why, of all of them.
+    let name = |text: String| text.rsplit_once(" (").map_or(text.clone(), |(name, _)| name.to_owned());
+    built.scripts_not_run = applied.scripts_skipped.into_iter().map(name).collect();
     let mut tree = root.into_tree();
     for path in configured {
         unconfigure(&mut tree, &path).map_err(Error::io(format!("taking {path} out of the image")))?;

@@ -26,7 +26,7 @@ pub struct Library {
     pub file: RelPath,
     /// Native package that owns it.
     pub owner: Option<String>,
-    /// Its facts.
+    /// Its facts without names, which are read when something links against it.
     pub facts: Arc<ElfFacts>,
 }
 
@@ -70,7 +70,7 @@ pub fn scan(root: &dyn RootView) -> Result<Vec<Library>, Error> {
             let facts = match by_file.get(&real) {
                 Some(facts) => facts.clone(),
                 None => {
-                    let facts = facts(root, &real)?;
+                    let facts = outline(root, &real)?;
                     by_file.insert(real.clone(), facts.clone());
                     facts
                 }
@@ -93,6 +93,14 @@ pub fn facts(root: &dyn RootView, path: &RelPath) -> Result<Option<Arc<ElfFacts>
     let file = root.open(path).map_err(Error::io(format!("reading {path}")))?;
     Ok(file.and_then(|mut file| {
         xpkg_formats::elf::read_facts(&mut file, &path.to_string(), &Limits::default()).ok().flatten().map(Arc::new)
+    }))
+}
+
+/// The facts of a file on the root without its names; a file that is damaged or no ELF file has none.
+pub fn outline(root: &dyn RootView, path: &RelPath) -> Result<Option<Arc<ElfFacts>>, Error> {
+    let file = root.open(path).map_err(Error::io(format!("reading {path}")))?;
+    Ok(file.and_then(|mut file| {
+        xpkg_formats::elf::read_outline(&mut file, &path.to_string(), &Limits::default()).ok().flatten().map(Arc::new)
     }))
 }
 

@@ -1,7 +1,7 @@
 //! What may be chosen from: the catalogue, with the shipped hints about OpenWrt's sonames and what reading files has taught
 //! about needs that no index mentions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use xpkg_model::candidates::CandidatesError;
@@ -18,15 +18,19 @@ pub struct Offers<'a> {
     /// Learnt from files. They become part of the package's dependencies, and so of what the native database is told:
     /// the native manager then knows what must stay.
     pub needs: &'a ProvenNeeds,
+    /// `@tags` that the request or the native world names: only then a tagged repository takes part, as with apk.
+    pub tags: &'a BTreeSet<String>,
 }
 
 impl Offers<'_> {
     fn complete(&self, packages: Vec<Arc<Package>>) -> Vec<Arc<Package>> {
-        if self.needs.is_empty() {
-            return packages;
-        }
+        let named = |package: &Arc<Package>| {
+            let tag = self.catalogue.source_of(package).and_then(|source| source.tag.as_ref());
+            tag.is_none_or(|tag| self.tags.contains(tag))
+        };
         packages
             .into_iter()
+            .filter(named)
             .map(|package| match self.needs.get(&package.key()) {
                 Some(needs) => Arc::new(with_needs(&package, needs)),
                 None => package,

@@ -164,11 +164,13 @@ pub fn prepare(
         state.cached.push(package.package().key());
         state.fetched.insert(package.package().key(), Arc::clone(package));
     }
+    let tagged = request.install.iter().map(|s| &s.dependency).chain(&installed.world);
+    let tags = tagged.filter_map(|d| d.tag.clone()).collect();
     let mut rounds = 0;
     loop {
         let stage = |name| ground.observer.event(Event::Stage { name, items: None });
         stage("resolving");
-        let offers = Offers { catalogue: &catalogue, needs: &state.needs };
+        let offers = Offers { catalogue: &catalogue, needs: &state.needs, tags: &tags };
         let problem =
             Problem { installed: &installed, host: &host, candidates: &offers, request, learnt: &state.learnt };
         let solution = xpkg_resolver::solve(&problem).map_err(Box::new)?;

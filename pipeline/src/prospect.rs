@@ -61,9 +61,9 @@ impl<'a> Prospect<'a> {
         self.coming.iter()
     }
 
-    /// Paths that the plan takes away.
-    pub fn going(&self) -> impl Iterator<Item = &RelPath> {
-        self.going.iter()
+    /// Whether the plan takes a path away.
+    pub fn goes(&self, path: &RelPath) -> bool {
+        self.going.contains(path)
     }
 
     /// Who brings a path, when the plan does.

@@ -12,6 +12,8 @@ mod meta;
 mod rows;
 mod search;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use xpkg_model::candidates::CandidatesError;
@@ -20,6 +22,7 @@ use xpkg_model::{Candidates, Ecosystem, Package, PackageKey};
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::source::{Source, Trust};
+use codec::Unpacker;
 use file::CatalogueFile;
 use lookup::Kind;
 
@@ -40,9 +43,10 @@ impl Catalogue {
     /// catalogue is damaged, offer nothing and are listed by [`Catalogue::missing`].
     pub fn open(cache: &Cache, sources: &[Source]) -> Result<Self> {
         let mut files = Vec::with_capacity(sources.len());
+        let unpacker = Rc::new(RefCell::new(Unpacker::new()));
         for (i, source) in sources.iter().enumerate() {
             files.push(match source.enabled {
-                true => open_one(cache, source, u16::try_from(i).unwrap_or(u16::MAX))?,
+                true => open_one(cache, source, u16::try_from(i).unwrap_or(u16::MAX), &unpacker)?,
                 false => None,
             });
         }
@@ -136,9 +140,14 @@ impl Catalogue {
 }
 
 /// The catalogue of one source, if it is here, whole, and as trustworthy as its source now demands.
-fn open_one(cache: &Cache, source: &Source, index: u16) -> Result<Option<CatalogueFile>> {
+fn open_one(
+    cache: &Cache,
+    source: &Source,
+    index: u16,
+    unpacker: &Rc<RefCell<Unpacker>>,
+) -> Result<Option<CatalogueFile>> {
     let path = cache.catalogue_path(source);
-    let file = match CatalogueFile::open(&path, source.ecosystem, index) {
+    let file = match CatalogueFile::open(&path, source.ecosystem, index, unpacker) {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(None),
         Err(error @ Error::Damaged { .. }) => {
@@ -156,7 +165,7 @@ fn open_one(cache: &Cache, source: &Source, index: u16) -> Result<Option<Catalog
 
 /// What a source's catalogue says of itself, without opening the others.
 pub(crate) fn meta_of(cache: &Cache, source: &Source) -> Option<Meta> {
-    open_one(cache, source, 0).ok().flatten().map(|f| f.meta)
+    open_one(cache, source, 0, &Rc::new(RefCell::new(Unpacker::new()))).ok().flatten().map(|f| f.meta)
 }
 
 impl Candidates for Catalogue {

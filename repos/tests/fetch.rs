@@ -6,11 +6,12 @@ use std::fs;
 
 use support::World;
 use xpkg_fixtures::http::Fault;
-use xpkg_fixtures::{Apk, Elf, Repo, Server, keys};
+use xpkg_fixtures::{Apk, Elf, Repo, Server, keys, real};
 use xpkg_model::event::Silent;
 use xpkg_model::{Candidates as _, Ecosystem, Package};
 use xpkg_repos::facts::{EntryType, facts};
-use xpkg_repos::{Error, FetchedPackage, fetch};
+use xpkg_repos::update::UpdateOptions;
+use xpkg_repos::{Cache, Error, FetchedPackage, fetch};
 
 struct Feed {
     _dir: tempfile::TempDir,
@@ -179,4 +180,48 @@ fn files_given_by_a_person_need_a_signature_or_leave() {
     fs::write(&broken, bytes).unwrap();
     assert!(from(&broken, &ours, true).is_err());
     assert!(matches!(from(&feed.world.path("absent"), &ours, true), Err(Error::NotFound { .. })));
+}
+
+/// A file system in memory of so many KiB; unmounted when dropped.
+struct Small(std::path::PathBuf);
+
+impl Small {
+    fn mount(at: std::path::PathBuf, kib: u32) -> Self {
+        fs::create_dir_all(&at).unwrap();
+        let (size, place) = (format!("size={kib}k"), at.display().to_string());
+        let mounted = real::run("mount", ["-t", "tmpfs", "-o", &size, "tmpfs", &place]).unwrap();
+        assert!(mounted.success(), "{mounted:?}");
+        Self(at)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        drop(real::run("umount", [self.0.display().to_string()]));
+    }
+}
+
+#[test]
+fn a_full_disk_is_found_beforehand_and_while_writing() {
+    if !real::root_rights() {
+        return;
+    }
+    let mut feed = feed(false);
+    let small = Small::mount(feed.world.dir.path().join("small"), 256);
+    // The index fits, the package does not: nothing is transferred.
+    feed.world.cache = Cache::open(small.0.clone()).unwrap();
+    feed.world.update().unwrap();
+    let error = feed.fetch().unwrap_err();
+    assert!(matches!(error, Error::NoSpace { need, .. } if need == feed.package.size), "{error:?}");
+    assert_eq!(feed.server.count(&feed.path), 0);
+    // Somebody else fills the disk: what was there stays, what was begun is gone.
+    let packages = feed.world.catalogue().count(Ecosystem::Alpine);
+    let free = feed.world.cache.free_space().unwrap();
+    fs::write(small.0.join("ballast"), vec![1; free as usize]).unwrap();
+    let force = UpdateOptions { force: true, ..UpdateOptions::default() };
+    let error = feed.world.update_with(&force).remove(0).unwrap_err();
+    assert!(matches!(error, Error::NoSpace { .. }), "{error:?}");
+    fs::remove_file(small.0.join("ballast")).unwrap();
+    assert_eq!(feed.world.cache.free_space().unwrap(), free);
+    assert_eq!(feed.world.catalogue().count(Ecosystem::Alpine), packages);
 }

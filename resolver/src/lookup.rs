@@ -180,7 +180,7 @@ impl Universe<'_> {
             }
         }
         if shared && d.op == Op::ANY {
-            self.offer_presumed(d, alternative, offers);
+            self.offer_presumed(d, scope, alternative, offers);
         }
     }
 
@@ -201,13 +201,18 @@ impl Universe<'_> {
         Some(Offer { provided, virtually, ..self.offer(member, self.class(member, scope), alternative) })
     }
 
-    /// Native packages that may give a capability no index speaks of: soname hints, and other builds of a package that is
-    /// proven to give it. Whatever was read and does not give it is out.
-    fn offer_presumed(&mut self, d: &Dependency, alternative: usize, offers: &mut Vec<Offer>) {
+    /// Packages that may give a capability no index speaks of: soname hints, and other builds of a package that is proven
+    /// to give it. Whatever was read and does not give it is out.
+    fn offer_presumed(&mut self, d: &Dependency, scope: Ecosystem, alternative: usize, offers: &mut Vec<Offer>) {
         let native = self.native();
         let mut names: Vec<(NameIx, u8)> = Vec::new();
         for hint in self.hints(native, &d.name) {
             names.push((self.name_ix(native, &hint), HINTED));
+        }
+        if scope != native {
+            for hint in self.hints(scope, &d.name) {
+                names.push((self.name_ix(scope, &hint), OWN));
+            }
         }
         for offer in offers.iter().filter(|o| o.alternative == alternative) {
             // Alpine's indexes list what each version gives; OpenWrt's do not.

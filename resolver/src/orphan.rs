@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use xpkg_model::Ecosystem;
-use xpkg_model::installed::Installed;
+use xpkg_model::installed::{Installed, InstalledPackage};
 
 use crate::needs::Need;
 use crate::solution::titled;
@@ -60,6 +60,13 @@ pub(crate) fn find(problem: &Problem<'_>, after: &Installed, all: bool) -> BTree
         explicit(after, m as usize) || (was_idle && !all)
     });
     later.installed().into_iter().filter(|m| !kept.contains(m)).map(|m| key(&later, m)).collect()
+}
+
+/// Automatic packages that nothing needs any more once the removed ones are gone.
+pub(crate) fn left_over(problem: &Problem<'_>, targets: &Targets) -> BTreeSet<Scoped> {
+    let stays = |p: &&InstalledPackage| !targets.removes(p.package.ecosystem, &p.package.name);
+    let packages = problem.installed.packages.iter().filter(stays).cloned().collect();
+    find(problem, &Installed { packages, ..Installed::default() }, false)
 }
 
 fn key(universe: &Universe<'_>, ix: MemberIx) -> Scoped {

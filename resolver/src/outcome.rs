@@ -30,6 +30,8 @@ pub(crate) fn solution(universe: &mut Universe<'_>, answer: &Answer) -> Solution
         let after = after(universe, answer, &asked);
         orphans = orphan::find(&problem, &after, problem.request.autoremove);
         orphans.retain(|(e, n)| problem.installed.get(*e, n).is_some());
+        let there: BTreeSet<Scoped> = answer.present.iter().map(|m| key(universe.package(*m))).collect();
+        orphans.extend(universe.targets.idle.iter().filter(|n| !there.contains(*n)).cloned());
     }
     let mut present: Vec<MemberIx> =
         answer.present.iter().copied().filter(|m| !orphans.contains(&key(universe.package(*m)))).collect();

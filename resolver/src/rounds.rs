@@ -55,6 +55,8 @@ pub(crate) struct Rounds<'u, 'a> {
     full: bool,
     /// Names of installed packages that may change.
     thawed: HashSet<NameIx>,
+    /// Newer versions of what came along by `install_if`, whose own condition does not hold.
+    kept_back: HashSet<MemberIx>,
 }
 
 impl<'u, 'a> Rounds<'u, 'a> {
@@ -80,6 +82,7 @@ impl<'u, 'a> Rounds<'u, 'a> {
             ambiguity: None,
             full: all_may_change,
             thawed,
+            kept_back: HashSet::new(),
         };
         if !all_may_change {
             let first: Vec<NameIx> = rounds.thawed.iter().copied().collect();
@@ -94,12 +97,14 @@ impl<'u, 'a> Rounds<'u, 'a> {
         roots.extend(self.triggered.iter().cloned());
         roots.extend(self.trial.iter().cloned());
         for member in self.universe.installed() {
-            if self.universe.member(member).refused.is_some() {
-                continue; // being removed
+            let package = self.universe.package(member);
+            let idle = self.universe.targets.idle.contains(&(package.ecosystem, package.name.clone()));
+            if idle || self.universe.member(member).refused.is_some() {
+                continue; // being removed, or of no use without what is
             }
             let name = self.universe.member(member).name;
             let mut members = if self.thawed.contains(&name) { self.universe.load(name) } else { vec![member] };
-            members.retain(|m| self.universe.member(*m).refused.is_none());
+            members.retain(|m| self.universe.member(*m).refused.is_none() && !self.kept_back.contains(m));
             let text = scoped(self.universe.package(member));
             let need = self.universe.need_exactly(text, members);
             roots.push(Root { need, why: RootWhy::Stays(member) });
@@ -133,7 +138,7 @@ impl<'u, 'a> Rounds<'u, 'a> {
                 Found::Nothing | Found::Failed => return Err(self.refuse(&roots)),
             };
             let present = trim(self.universe, &members, &roots);
-            if self.enforce_owners(&present) || self.thaw_offended(&present) {
+            if self.enforce_owners(&present) || self.thaw_offended(&present) || self.keep_back(&present) {
                 continue;
             }
             if let Some(ambiguity) = virtuals::check(self.universe, &present, &roots) {
@@ -283,6 +288,40 @@ impl<'u, 'a> Rounds<'u, 'a> {
         let broken = !claims.is_empty();
         self.rules.owned.extend(claims.into_keys());
         broken
+    }
+
+    /// What only came along, and would lose its reason by becoming newer, stays as it is.
+    fn keep_back(&mut self, present: &[MemberIx]) -> bool {
+        let packages: Vec<_> = present.iter().map(|m| self.universe.package(*m).clone()).collect();
+        let mut back = Vec::new();
+        for new in present.iter().copied() {
+            let package = self.universe.package(new).clone();
+            let settled = self.universe.is_installed(new) || self.kept_back.contains(&new);
+            if settled || package.install_if.is_empty() || trigger::holds(&package, packages.iter().map(|p| &**p)) {
+                continue;
+            }
+            let Some(old) = self.universe.installed_named(package.ecosystem, &package.name) else { continue };
+            let automatic = self.universe.problem.installed.get(package.ecosystem, &package.name);
+            let others = packages.iter().filter(|p| p.name != package.name || p.ecosystem != package.ecosystem);
+            if automatic.is_some_and(|p| !p.explicit)
+                && trigger::holds(self.universe.package(old), others.map(|p| &**p))
+                && !self.is_needed(new, present)
+            {
+                back.push(new);
+            }
+        }
+        self.kept_back.extend(&back);
+        !back.is_empty()
+    }
+
+    /// Whether another package or the request itself needs it.
+    fn is_needed(&mut self, member: MemberIx, present: &[MemberIx]) -> bool {
+        let asked = self.asked.iter().any(|r| self.universe.need(r.need).members().any(|m| m == member));
+        asked
+            || present.iter().filter(|m| **m != member).any(|other| {
+                let deps = self.universe.deps(*other);
+                deps.needs.iter().any(|n| self.universe.need(*n).members().any(|m| m == member))
+            })
     }
 
     /// Tries the packages whose `install_if` holds now.

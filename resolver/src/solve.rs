@@ -20,6 +20,9 @@ pub fn solve(problem: &Problem<'_>) -> Result<Solution, Unsolvable> {
     if closed && problem.request.cascade {
         take_dependants(problem, &mut targets);
     }
+    if closed && !targets.removed.is_empty() {
+        targets.idle = orphan::left_over(problem, &targets);
+    }
     match attempt(problem, targets.clone(), closed) {
         Err(_) if problem.request.cascade && !closed && !targets.removed.is_empty() => {
             take_dependants(problem, &mut targets);

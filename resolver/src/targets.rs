@@ -1,6 +1,6 @@
 //! What the request says about single names: removed, upgraded, pinned. Decides nothing about dependencies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xpkg_model::{Dependency, Ecosystem, Op, Package, Spec};
 
@@ -15,6 +15,8 @@ type Scoped = (Ecosystem, String);
 pub(crate) struct Targets {
     /// Removed names, with the reason where it is not the request.
     pub(crate) removed: BTreeMap<Scoped, Option<String>>,
+    /// Automatic packages that nothing needs once those are gone: they do not stay for their own sake.
+    pub(crate) idle: BTreeSet<Scoped>,
     upgraded: BTreeMap<Scoped, Option<Dependency>>,
     upgrade_all: Vec<Scoped>,
     /// What the native world and earlier requests say of a name.

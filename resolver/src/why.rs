@@ -41,7 +41,10 @@ pub fn why(installed: &Installed, host: &Host, spec: &Spec) -> Option<Node> {
     let problem = Problem { installed, host, candidates: &Nothing, request: &request, learnt: &[] };
     let mut universe = Universe::new(problem, Targets::default(), true);
     let name = &spec.dependency.name;
-    let member = scopes(&problem, spec).into_iter().find_map(|e| universe.installed_named(e, name))?;
+    let worlds = scopes(&problem, spec);
+    let named = worlds.iter().find_map(|e| universe.installed_named(*e, name));
+    let mut giving = worlds.iter().flat_map(|e| universe.providing(*e, name)).collect::<Vec<_>>().into_iter();
+    let member = named.or_else(|| giving.find(|m| universe.meets(*m, &spec.dependency)))?;
     let mut told = BTreeSet::new();
     let because = reasons(&mut universe, member, &mut told, MAX_DEPTH);
     Some(Node::new(What::Installed { package: titled(universe.package(member)) }, because))

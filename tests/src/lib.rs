@@ -5,6 +5,7 @@
 pub mod damage;
 pub mod database;
 pub mod feed;
+pub mod image;
 pub mod judge;
 pub mod overlay;
 pub mod program;

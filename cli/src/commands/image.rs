@@ -30,7 +30,7 @@ pub fn run(context: &Context<'_>, command: &Image) -> Result<Done, Failure> {
     }
     report::plan_text(&built.prepared);
     for script in &built.scripts_not_run {
-        context.terminal.say(&format!("note: {script} is not run while an image is built"));
+        context.terminal.say(&format!("note: not run while an image is built: {script}"));
     }
     if !context.global.dry_run {
         outln!("{}: {}", built.output.display(), terminal::bytes(built.bytes));

@@ -9,6 +9,8 @@ use crate::limits::Limits;
 
 /// The largest string table read: some five times that of the largest library in Alpine (LLVM's, about 6 MiB).
 const MAX_STRINGS: u64 = 32 << 20;
+/// Bytes read at first for a name on its own.
+const SHORT_NAME: u64 = 256;
 /// One name; mangled C++ reaches some ten thousand bytes.
 const MAX_NAME: usize = 65_536;
 
@@ -68,6 +70,18 @@ impl<'a> Image<'a> {
         let bytes = bytes.get(at..at.checked_add(width)?)?;
         let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
         Some(if self.ctx.le.is_little() { bytes.iter().rev().fold(0, add) } else { bytes.iter().fold(0, add) })
+    }
+
+    /// One name of the dynamic string table, without reading the rest of the table.
+    pub(super) fn text(&mut self, dynamic: &Dynamic, at: u64) -> Result<String, Error> {
+        let (address, left) = (dynamic.strtab.saturating_add(at), dynamic.strsz.saturating_sub(at));
+        for size in [SHORT_NAME, MAX_NAME as u64] {
+            let bytes = self.read_some(address, size.min(left), "the string table")?;
+            if let Some(name) = bytes.iter().position(|b| *b == 0).and_then(|end| bytes.get(..end)) {
+                return Ok(String::from_utf8_lossy(name).into_owned());
+            }
+        }
+        Err(self.pieces.malformed(format!("the name at {at:#x} of the string table has no end")))
     }
 
     /// The dynamic string table.

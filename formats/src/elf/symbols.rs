@@ -51,6 +51,10 @@ pub(super) fn collect(
     // Of two definitions of one name the strong one counts.
     facts.exports.sort_unstable_by(|a, b| (&a.name, a.weak).cmp(&(&b.name, b.weak)));
     facts.exports.dedup_by(|b, a| a.name == b.name);
+    // Facts are kept for as long as a plan is thought about.
+    facts.undefined.shrink_to_fit();
+    facts.weak_undefined.shrink_to_fit();
+    facts.exports.shrink_to_fit();
     Ok(())
 }
 

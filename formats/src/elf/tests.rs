@@ -5,7 +5,7 @@ use std::io::Cursor;
 use proptest::prelude::*;
 use xpkg_model::elf::{ElfFacts, Export, Kind};
 
-use super::read_facts;
+use super::{read_facts, read_outline};
 use crate::{Error, Limits};
 
 /// How the generated file tells the number of its symbols.
@@ -243,6 +243,8 @@ proptest! {
             bytes.truncate(cut.index(bytes.len()));
         }
         if let Ok(Some(facts)) = facts(&bytes) {
+            let outline = read_outline(&mut Cursor::new(&bytes), "x", &Limits::default()).unwrap().unwrap();
+            prop_assert_eq!((outline.kind, &outline.needed), (facts.kind, &facts.needed));
             prop_assert!(facts.exports.is_sorted_by(|a, b| a.name < b.name));
             prop_assert!(facts.undefined.is_sorted_by(|a, b| a < b));
         }

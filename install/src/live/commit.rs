@@ -142,7 +142,11 @@ impl LiveRoot {
         let tx = self.tx()?;
         let (from, to) = (format!("{}.staging", tx.id), format!("{}.committed", tx.id));
         renameat(&dir, from.as_str(), &dir, to.as_str()).map_err(|e| failed(e.into()))?;
-        fsync(&dir).map_err(|e| failed(e.into()))
+        fsync(&dir).map_err(|e| {
+            // Not known to be on disk: take the marker back before anything is undone.
+            let _ = unlinkat(&dir, to.as_str(), AtFlags::empty());
+            failed(e.into())
+        })
     }
 }
 

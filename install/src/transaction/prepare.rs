@@ -76,6 +76,14 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
         }
     }
 
+    for step in input.plan.steps.iter().filter(|s| s.action == Action::Install) {
+        let package = &step.package;
+        let native_there = package.ecosystem == input.native && native_names.contains(&package.name);
+        if native_there || alive.contains(&(package.ecosystem, package.name.clone())) {
+            return Err(Error::Plan(format!("{}:{} is installed already", package.ecosystem, package.name)));
+        }
+    }
+
     let mut incoming = survey(input.plan.incoming(), input.sources)?;
     let renamed = register_names(&mut incoming, &state, &native_names, input);
     add_sidecars(root, &mut incoming, input.native)?;
@@ -88,7 +96,10 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
     let replaced = outgoing.files.iter().filter(|(_, old)| dirs_that_come.contains(&old.path));
     let mut places = Places::new(root, replaced.map(|(real, _)| real.clone()).collect());
     resolve(&mut incoming, &mut places)?;
-    target.check_space(&needs(&incoming))?;
+    let in_memory = places.in_memory();
+    let mut needs = needs(&incoming);
+    needs.push(databases(root, &incoming)?);
+    target.check_space(&needs)?;
 
     // A second pass: owners of what comes, and claims of those who stay on what goes.
     let wanted: HashMap<RelPath, ()> = incoming.iter().flat_map(|p| &p.items).map(|i| (i.real.clone(), ())).collect();
@@ -112,7 +123,8 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
         owners,
         alternatives,
     };
-    let decided = decide(&judge, &mut incoming)?;
+    let mut decided = decide(&judge, &mut incoming)?;
+    decided.notes.extend(in_memory);
 
     let mut delivered: HashSet<RelPath> = HashSet::new();
     for item in incoming.iter().flat_map(|p| &p.items).filter(|i| i.fate != Fate::Skip) {
@@ -223,6 +235,21 @@ fn needs(incoming: &[Incoming<'_>]) -> Vec<Need> {
         need.1 += u64::from(!matches!(item.entry.kind, EntryKind::Hardlink(_)));
     }
     by_dir.into_iter().map(|(dir, (bytes, inodes))| Need { dir, bytes, inodes }).collect()
+}
+
+/// The native databases are written anew before the old ones go.
+fn databases(root: &dyn RootView, incoming: &[Incoming<'_>]) -> Result<Need> {
+    let dir = RelPath::literal("lib/apk/db");
+    let failed = |e| Error::io("reading", &dir, e);
+    let dir = root.real_path(&dir, true).map_err(failed)?;
+    let mut bytes = 0;
+    for name in root.list(&dir).map_err(failed)? {
+        let path = dir.join(&name).map_err(|e| Error::refused(&dir, e.to_string()))?;
+        bytes += root.node(&path).map_err(failed)?.map_or(0, |n| n.size.saturating_add(BLOCK));
+    }
+    // A path takes a line for itself and one or two more, here and in our own state.
+    let lines: u64 = incoming.iter().flat_map(|p| &p.items).map(|i| 128 + i.entry.path.as_bytes().len() as u64).sum();
+    Ok(Need { dir, bytes: bytes + lines, inodes: 6 })
 }
 
 /// Paths of the links that OpenWrt's alternatives make: the middle words of `prio:link:target`.

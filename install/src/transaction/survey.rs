@@ -50,6 +50,8 @@ pub struct Item {
 pub struct Incoming<'a> {
     /// Its step.
     pub step: &'a Step,
+    /// What comes, with what only its file says: whose files it may overwrite (apk v2's indexes leave that out).
+    pub package: Package,
     /// Where its content comes from.
     pub source: &'a dyn PayloadSource,
     /// Its name in the native database.
@@ -67,7 +69,7 @@ pub struct Incoming<'a> {
 impl Incoming<'_> {
     /// The package.
     pub fn package(&self) -> &Package {
-        &self.step.package
+        &self.package
     }
 
     /// For messages.
@@ -101,6 +103,9 @@ pub fn survey<'a>(
         let failed = |source| Error::Package { package: title.clone(), source };
         let mut opened = source.open().map_err(failed)?;
         let meta = opened.meta();
+        let mut package = Package::clone(&step.package);
+        package.replaces.clone_from(&meta.package.replaces);
+        package.replaces_priority = meta.package.replaces_priority;
         let (scripts, triggers, format) = (meta.scripts.clone(), meta.triggers.clone(), meta.format);
         let mut items: Vec<Item> = Vec::new();
         let read = opened.read_payload(&mut |entry, content| {
@@ -118,7 +123,7 @@ pub fn survey<'a>(
         });
         read.map_err(|e| failed(Box::new(e)))?;
         let registered = step.package.name.clone();
-        incoming.push(Incoming { step, source, registered, items, scripts, triggers, format });
+        incoming.push(Incoming { step, package, source, registered, items, scripts, triggers, format });
     }
     Ok(incoming)
 }
@@ -142,12 +147,14 @@ pub struct Places<'a> {
     /// Links and files that go away and whose place a directory of the plan takes.
     replaced: BTreeSet<RelPath>,
     known: BTreeMap<RelPath, RelPath>,
+    /// Host links that were followed.
+    followed: BTreeMap<RelPath, RelPath>,
 }
 
 impl<'a> Places<'a> {
     /// `replaced`: paths at which nothing is followed, because a directory comes there.
     pub fn new(root: &'a dyn RootView, replaced: BTreeSet<RelPath>) -> Self {
-        Self { root, replaced, known: BTreeMap::new() }
+        Self { root, replaced, known: BTreeMap::new(), followed: BTreeMap::new() }
     }
 
     /// Where a directory's content lands: host links to directories inside the root are followed.
@@ -160,12 +167,23 @@ impl<'a> Places<'a> {
         let failed = |e| Error::io("resolving", dir, e);
         let real = match self.root.node(&path).map_err(failed)? {
             Some(node) if matches!(node.kind, NodeKind::Symlink(_)) && !self.replaced.contains(&path) => {
-                self.root.real_path(&path, true).map_err(failed)?
+                let real = self.root.real_path(&path, true).map_err(failed)?;
+                self.followed.insert(path, real.clone());
+                real
             }
             _ => path,
         };
         self.known.insert(dir.clone(), real.clone());
         Ok(real)
+    }
+
+    /// Followed links whose directory is emptied at every start: worth telling.
+    pub fn in_memory(&self) -> Vec<String> {
+        let lost = ["tmp", "run"].map(RelPath::literal);
+        let memory = self.followed.iter().filter(|(_, real)| lost.iter().any(|dir| real.starts_with(dir)));
+        memory
+            .map(|(link, real)| format!("{link} is {real} here: what packages keep there is lost at a restart"))
+            .collect()
     }
 
     /// Where a file or link lies: links above it are followed, it is not.

@@ -30,7 +30,8 @@ pub(super) struct CatalogueFile {
     ecosystem: Ecosystem,
     /// Index of the source, put into each package.
     source: u16,
-    unpacker: RefCell<Unpacker>,
+    /// Shared by all files: an inflater keeps 40 KiB.
+    unpacker: Rc<RefCell<Unpacker>>,
     /// The last ones used, newest at the end.
     blocks: RefCell<Vec<(u32, Rc<[u8]>)>>,
     packages: RefCell<HashMap<u32, Weak<Package>>>,
@@ -38,7 +39,12 @@ pub(super) struct CatalogueFile {
 
 impl CatalogueFile {
     /// Opens a file; `None` when there is none.
-    pub fn open(path: &Path, ecosystem: Ecosystem, source: u16) -> Result<Option<Self>> {
+    pub fn open(
+        path: &Path,
+        ecosystem: Ecosystem,
+        source: u16,
+        unpacker: &Rc<RefCell<Unpacker>>,
+    ) -> Result<Option<Self>> {
         if !path.exists() {
             return Ok(None);
         }
@@ -47,7 +53,8 @@ impl CatalogueFile {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let failed = |e| Error::database(path, e);
         let conn = Connection::open_with_flags(format!("file:{escaped}?immutable=1"), flags).map_err(failed)?;
-        conn.execute_batch("PRAGMA cache_size = -128; PRAGMA temp_store = MEMORY;").map_err(failed)?;
+        // Blocks are kept inflated, above: the page cache is for the few inner pages of the trees.
+        conn.execute_batch("PRAGMA cache_size = -32; PRAGMA temp_store = MEMORY;").map_err(failed)?;
         let meta = Meta::read(&conn, path)?;
         Ok(Some(Self {
             path: path.to_owned(),
@@ -55,7 +62,7 @@ impl CatalogueFile {
             meta,
             ecosystem,
             source,
-            unpacker: RefCell::new(Unpacker::new()),
+            unpacker: Rc::clone(unpacker),
             blocks: RefCell::default(),
             packages: RefCell::default(),
         }))

@@ -30,5 +30,5 @@ pub use closure::{Closure, MAX_OBJECTS, Object, expand_origin, load};
 pub use names::{is_lfs64, is_reserved};
 pub use relr::{Release, judge as judge_relr, table as relr_table};
 pub use report::{Failure, FailureKind, Report, Role, Subject, Suspect};
-pub use reverse::{Gone, reverse_check};
+pub use reverse::{Gone, reverse_check, touched};
 pub use space::{DEFAULT_SEARCH, Found, LinkSpace, Loader, LoaderKind, Owner, RelrSupport, parse_path_file};

@@ -86,8 +86,8 @@ fn key(finding: &Finding) -> (&str, &str, &str) {
     (&finding.code, &finding.file, &finding.subject)
 }
 
-/// Files that need something that goes, directly or through others.
-fn touched<'a>(remaining: &'a [(String, Arc<ElfFacts>)], gone: &[Gone]) -> Vec<&'a (String, Arc<ElfFacts>)> {
+/// Files that need something that goes, directly or through others. Their names are not looked at.
+pub fn touched<'a>(remaining: &'a [(String, Arc<ElfFacts>)], gone: &[Gone]) -> Vec<&'a (String, Arc<ElfFacts>)> {
     let file_name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     let mut names: BTreeSet<String> = BTreeSet::new();
     for gone in gone {

@@ -1,0 +1,113 @@
+//! What is recorded of one package that comes: its entry in the native database, its scripts there, its files in our state.
+//! Stages nothing.
+
+use std::collections::BTreeSet;
+
+use xpkg_formats::apk::db::{InstalledRecord, Placed};
+use xpkg_model::payload::{EntryKind, Scripts};
+use xpkg_model::plan::Reason;
+use xpkg_model::root::RootView;
+use xpkg_model::{Dependency, Ecosystem, Package};
+use xpkg_shims::RootProbe;
+use xpkg_shims::scripts::Decision;
+
+use super::stage::Work;
+use super::survey::{Fate, Incoming};
+use super::{ApplyInput, Receipt};
+use crate::native::registered_package;
+use crate::state::Files;
+use crate::{Error, Result, Target};
+
+/// Foreign packages that this one needs without saying so: those that the plan brings for its sake, and those that its old
+/// version needed and that stay. Without a word of it in the database the native manager would purge them.
+pub(super) fn needs(package: &Incoming<'_>, input: &ApplyInput<'_>, work: &Work<'_>) -> BTreeSet<String> {
+    let own = package.package();
+    if !package.is_foreign(input.native) {
+        return BTreeSet::new();
+    }
+    let scoped = format!("{}:{}", own.ecosystem, own.name);
+    let unsaid = |other: &Package| {
+        let said = own.requirements().flat_map(|r| r.alternatives()).any(|d| other.meets(d));
+        (!said && other.ecosystem == own.ecosystem && other.name != own.name).then(|| other.name.clone())
+    };
+    let brought = input.plan.incoming().filter(|s| match &s.reason {
+        Reason::Needed { by, .. } => by.split_ascii_whitespace().next() == Some(&scoped),
+        _ => false,
+    });
+    let mut needs: BTreeSet<String> = brought.filter_map(|s| unsaid(&s.package)).collect();
+    let state = &work.prepared.state;
+    let before = state.packages.get(&(own.ecosystem, own.name.clone())).map(|p| &p.needs);
+    for name in before.into_iter().flatten() {
+        let key = (own.ecosystem, name.clone());
+        let stays = state.packages.get(&key).filter(|_| !work.prepared.gone.contains_key(&key));
+        needs.extend(stays.and_then(|p| unsaid(&p.package)));
+    }
+    needs
+}
+
+pub(super) fn record(
+    package: &Incoming<'_>,
+    work: &Work<'_>,
+    replaces: Option<&BTreeSet<String>>,
+    needs: &BTreeSet<String>,
+) -> Result<InstalledRecord> {
+    let prepared = &work.prepared;
+    let generation = prepared.native.generation;
+    let mut registered = registered_package(package.package(), &package.registered, &prepared.renamed, generation);
+    for name in needs {
+        let name = prepared.renamed.get(name).unwrap_or(name);
+        registered.depends.push(Dependency::any(name).into());
+    }
+    for owner in replaces.into_iter().flatten() {
+        // The owner's next version must not stumble over the link that is ours now.
+        if !registered.replaces.iter().any(|d| d.name == *owner) {
+            registered.replaces.push(Dependency::any(owner.clone()));
+        }
+    }
+    let placed = package.items.iter().filter(|i| i.fate != Fate::Skip).map(|item| {
+        let (uid, gid) = work.accounts.owner(&item.entry);
+        Placed { entry: &item.entry, uid, gid, digest: item.digest }
+    });
+    InstalledRecord::for_package(&registered, placed, generation)
+        .map_err(|source| Error::Package { package: package.title(), source: Box::new(source) })
+}
+
+pub(super) fn files(package: &Incoming<'_>) -> Files {
+    let mut files = Files::default();
+    for item in package.items.iter().filter(|i| i.fate != Fate::Skip) {
+        let kind = match item.entry.kind {
+            EntryKind::Dir => 'd',
+            EntryKind::File | EntryKind::Hardlink(_) => 'f',
+            EntryKind::Symlink(_) => 'l',
+            _ => 'c',
+        };
+        files.add(kind, item.digest.as_ref(), &item.real);
+    }
+    files
+}
+
+/// Scripts that the native manager shall know: all of a native package, those of a foreign one that can run here.
+pub(super) fn scripts(
+    target: &dyn Target,
+    package: &Incoming<'_>,
+    native: Ecosystem,
+    receipt: &mut Receipt,
+) -> Scripts {
+    let mut scripts = package.scripts.clone();
+    if package.is_foreign(native) {
+        let root: &dyn RootView = target;
+        let probe = RootProbe::new(root, [], Vec::new());
+        scripts.retain(|kind, text| {
+            let text = String::from_utf8_lossy(text);
+            match xpkg_shims::scripts::decide(package.package().ecosystem, &text, &probe) {
+                Decision::Run { .. } => true,
+                Decision::Skip(_) => false,
+                Decision::CannotRun(why) => {
+                    receipt.skipped.push((package.title(), *kind, why));
+                    false
+                }
+            }
+        });
+    }
+    scripts
+}
