@@ -15,9 +15,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::CommandFactory as _;
+use xpkg_model::Spec;
 use xpkg_pipeline::{Options, Session};
 
-use crate::args::{Cli, Command, Global};
+use crate::args::{Cache, Cli, Command, Global, Key, Source};
 use crate::error::Failure;
 use crate::terminal::Terminal;
 use crate::terminal::outln;
@@ -66,6 +67,11 @@ impl Context<'_> {
     }
 }
 
+/// A package as a person names it.
+fn spec(text: &str) -> Result<Spec, Failure> {
+    text.parse().map_err(|_| Failure::usage(format!("`{}` names no package", text.escape_debug())))
+}
+
 /// Seconds since 1970; SOURCE_DATE_EPOCH decides where it is set (reproducible-builds.org's convention).
 fn now() -> u64 {
     let fixed = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
@@ -75,6 +81,9 @@ fn now() -> u64 {
 /// Runs the command.
 pub fn run(cli: &Cli, terminal: &Arc<Terminal>) -> Result<Done, Failure> {
     let context = Context { global: &cli.global, terminal };
+    if cli.global.dry_run && writes_without_a_plan(&cli.command) {
+        return Err(Failure::usage("--dry-run is for install, upgrade, remove, autoremove, hold and image build"));
+    }
     match &cli.command {
         Command::Update(arguments) => update::run(&context, arguments),
         Command::Search(arguments) => query::search(&context, arguments),
@@ -103,6 +112,17 @@ pub fn run(cli: &Cli, terminal: &Arc<Terminal>) -> Result<Done, Failure> {
             Ok(Done::Well)
         }
         Command::Man { dir } => manual(dir),
+    }
+}
+
+/// Commands that write something and have no plan to show instead.
+fn writes_without_a_plan(command: &Command) -> bool {
+    match command {
+        Command::Update(_) | Command::Fetch(_) | Command::Man { .. } => true,
+        Command::Cache(command) => matches!(command, Cache::Clean { .. }),
+        Command::Source(command) => !matches!(command, Source::List),
+        Command::Key(command) => !matches!(command, Key::List),
+        _ => false,
     }
 }
 

@@ -21,7 +21,17 @@ fn main() -> ExitCode {
     if arguments.nth(1).is_some_and(|a| a == xpkg_pipeline::HELPER_ARGUMENT) {
         return ExitCode::from(xpkg_pipeline::script_helper(arguments.collect()));
     }
-    let cli = args::Cli::parse();
+    let cli = match args::Cli::try_parse() {
+        Ok(cli) => cli,
+        // Answers to --help and --version are no errors.
+        Err(error) if error.use_stderr() && std::env::args_os().any(|a| a == "--json") => {
+            let text = error.render().to_string();
+            let failure = error::Failure::usage(text.trim_end().trim_start_matches("error: "));
+            error::report(&failure, true);
+            return ExitCode::from(failure.exit_code());
+        }
+        Err(error) => error.exit(),
+    };
     let terminal = std::sync::Arc::new(terminal::Terminal::new(&cli.global));
     log::Log::start(&terminal, cli.global.verbose);
     let outcome = commands::run(&cli, &terminal);

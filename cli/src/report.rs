@@ -1,7 +1,7 @@
 //! How plans, packages and verdicts look: as text for people and as JSON under a version.
 
 use serde_json::{Value, json};
-use xpkg_model::plan::Reason;
+use xpkg_model::plan::{HostUse, Reason};
 use xpkg_model::verdict::Verdict;
 use xpkg_model::{Action, Package, Step};
 use xpkg_pipeline::{PackageVerdict, Prepared};
@@ -9,15 +9,31 @@ use xpkg_pipeline::{PackageVerdict, Prepared};
 use crate::terminal::outln;
 use crate::terminal::{bytes, signed_bytes, table};
 
+/// Files named with one finding.
+const MAX_FILES: usize = 3;
+
 /// The plan before the question: steps, sources, verdicts, what the host gives, sizes.
 pub fn plan_text(prepared: &Prepared) {
     let plan = prepared.plan();
     let rows: Vec<Vec<String>> = plan.steps.iter().map(|step| row(prepared, step)).collect();
     table(&rows);
-    let uses = host_uses(prepared);
-    if !uses.is_empty() {
-        outln!("\nTaken from this root instead of being installed:");
-        table(&uses);
+    let comes = |used: &HostUse| {
+        used.native
+            .as_ref()
+            .is_some_and(|n| plan.incoming().any(|s| s.package.name == *n && used.by.contains(&s.package.version)))
+    };
+    for (heading, coming) in [
+        ("Taken from this root instead of being installed:", false),
+        ("Taken from native packages of this plan:", true),
+    ] {
+        let uses = host_uses(plan.host_uses.iter().filter(|used| comes(used) == coming));
+        if !uses.is_empty() {
+            outln!("\n{heading}");
+            table(&uses);
+        }
+    }
+    if prepared.verdicts().iter().any(|v| !v.findings.is_empty()) {
+        outln!("");
     }
     for verdict in prepared.verdicts() {
         findings_text(verdict);
@@ -27,11 +43,12 @@ pub fn plan_text(prepared: &Prepared) {
     }
     let (done, missing) = (prepared.downloaded(), prepared.download_size());
     let download = match (done, missing) {
-        (0, missing) => format!("{} to download", bytes(missing)),
-        (done, 0) => format!("{} downloaded and verified", bytes(done)),
-        (done, missing) => format!("{} downloaded, {} to download", bytes(done), bytes(missing)),
+        (0, 0) => String::new(),
+        (0, missing) => format!("{} to download, ", bytes(missing)),
+        (done, 0) => format!("{} downloaded and verified, ", bytes(done)),
+        (done, missing) => format!("{} downloaded, {} to download, ", bytes(done), bytes(missing)),
     };
-    outln!("\n{download}, {} on disk", signed_bytes(prepared.disk_change()));
+    outln!("\n{download}{} on disk", signed_bytes(prepared.disk_change()));
 }
 
 fn row(prepared: &Prepared, step: &Step) -> Vec<String> {
@@ -77,9 +94,9 @@ fn reason(reason: &Reason) -> String {
 }
 
 /// One line per requirement and giver; several consumers share it.
-fn host_uses(prepared: &Prepared) -> Vec<Vec<String>> {
+fn host_uses<'p>(uses: impl Iterator<Item = &'p HostUse>) -> Vec<Vec<String>> {
     let mut rows: Vec<(String, String, Vec<String>)> = Vec::new();
-    for used in &prepared.plan().host_uses {
+    for used in uses {
         match rows.iter_mut().find(|(requirement, by, _)| *requirement == used.requirement && *by == used.by) {
             Some((_, _, consumers)) => consumers.push(used.consumer.clone()),
             None => rows.push((used.requirement.clone(), used.by.clone(), vec![used.consumer.clone()])),
@@ -92,10 +109,27 @@ fn host_uses(prepared: &Prepared) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Findings of one package or file, one line each.
+/// Findings of one package or file, one line each; the same finding in several files is told once.
 pub fn findings_text(verdict: &PackageVerdict) {
+    let mut told: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     for finding in &verdict.findings {
-        outln!("{}: {}: {} ({})", verdict.subject, finding.file, finding.detail, finding.code);
+        match told.iter_mut().find(|(code, detail, _)| *code == finding.code && *detail == finding.detail) {
+            Some((_, _, files)) => files.push(&finding.file),
+            None => told.push((&finding.code, &finding.detail, vec![&finding.file])),
+        }
+    }
+    for (code, detail, mut files) in told {
+        let more = files.len().saturating_sub(MAX_FILES);
+        files.truncate(MAX_FILES);
+        let mut place = files.join(", ");
+        if more > 0 {
+            place.push_str(&format!(" and {more} more"));
+        }
+        if place == verdict.subject {
+            outln!("{place}: {detail} ({code})");
+        } else {
+            outln!("{}: {place}: {detail} ({code})", verdict.subject);
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 use xpkg_model::{Event, Observer};
 
 use crate::args::Global;
@@ -162,17 +164,23 @@ pub fn signed_bytes(count: i64) -> String {
 
 /// Rows with aligned columns, to standard output. A closed pipe (`| head`) is no error.
 pub fn table(rows: &[Vec<String>]) {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|c| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0))
-        .collect();
-    for row in rows {
+    self::rows(|| rows.iter().cloned());
+}
+
+/// As [`table`], for rows that are made twice instead of kept: once to measure them, once to print them.
+pub fn rows<I: Iterator<Item = Vec<String>>>(rows: impl Fn() -> I) {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows() {
+        widths.resize(widths.len().max(row.len()), 0);
+        widths.iter_mut().zip(&row).for_each(|(width, cell)| *width = (*width).max(cell.chars().count()));
+    }
+    for row in rows() {
         let mut line = String::new();
-        for (i, cell) in row.iter().enumerate() {
+        for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
             if i + 1 == row.len() {
                 line.push_str(cell);
             } else {
-                line.push_str(&format!("{cell:<width$}  ", width = widths[i]));
+                line.push_str(&format!("{cell:<width$}  "));
             }
         }
         if !print(line.trim_end()) {
@@ -201,6 +209,38 @@ pub fn json(kind: &str, mut body: serde_json::Value) {
         object.insert("kind".into(), kind.into());
     }
     print(&serde_json::to_string_pretty(&body).unwrap_or_default());
+}
+
+/// A JSON document with one list, as [`json`] prints it; written item by item, because a list may be long.
+pub fn json_list<T: Serialize, I: Iterator<Item = T>>(kind: &str, name: &str, items: impl Fn() -> I) {
+    let document = Document { kind, name, items };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    // A reader that has gone is no error.
+    let _ = serde_json::to_writer_pretty(&mut out, &document).map_err(io::Error::from).and_then(|()| writeln!(out));
+}
+
+struct Document<'a, F> {
+    kind: &'a str,
+    name: &'a str,
+    items: F,
+}
+
+impl<T: Serialize, I: Iterator<Item = T>, F: Fn() -> I> Serialize for Document<'_, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("kind", self.kind)?;
+        map.serialize_entry(self.name, &Items(&self.items))?;
+        map.serialize_entry("schema", &xpkg_model::schema::JSON.to_string())?;
+        map.end()
+    }
+}
+
+struct Items<'a, F>(&'a F);
+
+impl<T: Serialize, I: Iterator<Item = T>, F: Fn() -> I> Serialize for Items<'_, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
 }
 
 #[cfg(test)]

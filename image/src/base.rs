@@ -103,11 +103,17 @@ mod tests {
     #[test]
     fn hard_links_share_their_content_and_bad_names_are_refused() {
         let mut builder = tar::Builder::new(Vec::new());
-        let mut header = tar::Header::new_gnu();
+        let header = || {
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(0);
+            header
+        };
+        let (mut header, mut link) = (header(), header());
         header.set_size(2);
-        header.set_mode(0o644);
         builder.append_data(&mut header, "a", &b"hi"[..]).unwrap();
-        let mut link = tar::Header::new_gnu();
         link.set_entry_type(EntryType::Link);
         link.set_size(0);
         builder.append_link(&mut link, "b", "a").unwrap();

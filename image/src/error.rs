@@ -36,9 +36,20 @@ pub enum Error {
         /// Which path.
         path: String,
     },
-    /// The squashfs writer gave up.
-    #[error("writing the squashfs image")]
-    Squashfs(#[from] backhand::BackhandError),
+    /// The squashfs writer gave up. Its own errors say nothing without a logging library.
+    #[error("writing the squashfs image: {0:?}")]
+    Squashfs(backhand::BackhandError),
+}
+
+impl From<backhand::BackhandError> for Error {
+    fn from(error: backhand::BackhandError) -> Self {
+        match error {
+            backhand::BackhandError::StdIo(source) => {
+                Self::Io { what: "writing the squashfs image".to_owned(), source }
+            }
+            other => Self::Squashfs(other),
+        }
+    }
 }
 
 impl Error {

@@ -16,7 +16,7 @@ use crate::transaction::outgoing::{Claims, Outgoing};
 use crate::transaction::survey::{Fate, Incoming, Item, Places};
 use crate::{Error, Result};
 
-pub use judge::Judge;
+pub use judge::{Judge, ONLY_ON_REQUEST};
 
 /// Two claims on one path.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Files clash; every clash is listed.
-    #[error("{} of the plan clash with what is there: {}", count(.0.len(), "path"), list(.0))]
+    #[error("{} of the plan clash with what is there:{}", count(.0.len(), "path"), list(.0))]
     Conflicts(Vec<Conflict>),
     /// The plan does not fit, found before anything was written.
     #[error("not enough space at {at}: {need} bytes needed, {free} bytes free")]
@@ -62,7 +62,7 @@ pub enum Error {
         path: String,
     },
     /// Somebody else changes this root right now.
-    #[error("another package manager is changing this root ({lock} is locked)")]
+    #[error("{} is changing this root ({lock} is locked)", if lock == "/" { "another xpkg" } else { "another package manager" })]
     Locked {
         /// Lock file.
         lock: String,
@@ -142,15 +142,18 @@ impl Error {
     }
 }
 
+/// Clashes named in a message.
+const MAX_LISTED: usize = 12;
+
 fn count(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 /// The first few in full; a plan that clashes everywhere must not fill the screen.
 fn list(conflicts: &[Conflict]) -> String {
-    let mut text = conflicts.iter().take(8).map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    if conflicts.len() > 8 {
-        text.push_str(&format!("; and {} more", conflicts.len() - 8));
+    let mut text: String = conflicts.iter().take(MAX_LISTED).map(|c| format!("\n  {c}")).collect();
+    if conflicts.len() > MAX_LISTED {
+        text.push_str(&format!("\n  and {} more", conflicts.len() - MAX_LISTED));
     }
     text
 }

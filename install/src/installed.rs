@@ -1,6 +1,7 @@
 //! What is installed on a root, as the native database and our own state tell it together. Reads only.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use xpkg_model::installed::{Installed, InstalledPackage};
 use xpkg_model::root::RootView;
@@ -36,7 +37,7 @@ pub fn read(root: &dyn RootView, native: Ecosystem) -> Result<Installed> {
         });
         installed.packages.push(match ours {
             Some(foreign) => InstalledPackage {
-                package: with_needs(foreign),
+                package: Arc::new(with_needs(foreign)),
                 explicit: foreign.explicit || explicit.contains(&name),
                 held: state.held.contains(&(foreign.package.ecosystem, foreign.package.name.clone())),
                 foreign: true,
@@ -45,7 +46,7 @@ pub fn read(root: &dyn RootView, native: Ecosystem) -> Result<Installed> {
             None => InstalledPackage {
                 explicit: explicit.contains(&name),
                 held: state.held.contains(&(native, name.clone())),
-                package: record.package,
+                package: Arc::new(record.package),
                 foreign: false,
                 registered_as: None,
             },

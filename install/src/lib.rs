@@ -19,6 +19,7 @@ pub mod target;
 pub mod transaction;
 pub mod triggers;
 
+pub use conflicts::ONLY_ON_REQUEST;
 pub use error::{Error, Result};
 pub use live::{LiveRoot, Ownership};
 pub use payload::PayloadSource;

@@ -288,7 +288,21 @@ mod tests {
 
     #[test]
     fn tokens_of_real_indexes_round_trip() {
-        for token in ["so:libc.musl-x86_64.so.1", "/bin/sh", "!foo", "a=1-r0", "a>=1.2", "a<2", "a~1.2", "a@edge", "a><Q1/+=", "pc:zlib>=1.2", "cmd:[=1", "kernel=6.12.74~88179747-r1", "cmd:kdevelop!=23.08.4-r0"] {
+        for token in [
+            "so:libc.musl-x86_64.so.1",
+            "/bin/sh",
+            "!foo",
+            "a=1-r0",
+            "a>=1.2",
+            "a<2",
+            "a~1.2",
+            "a@edge",
+            "a><Q1/+=",
+            "pc:zlib>=1.2",
+            "cmd:[=1",
+            "kernel=6.12.74~88179747-r1",
+            "cmd:kdevelop!=23.08.4-r0",
+        ] {
             let parsed: Dependency = token.parse().unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(parsed.to_string(), token);
         }

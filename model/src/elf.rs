@@ -84,6 +84,10 @@ impl ElfFacts {
 
     /// Whether it takes part in dynamic linking.
     pub fn is_dynamic(&self) -> bool {
-        self.kind != Kind::Other && (self.interpreter.is_some() || self.soname.is_some() || !self.needed.is_empty() || self.kind == Kind::Library)
+        self.kind != Kind::Other
+            && (self.interpreter.is_some()
+                || self.soname.is_some()
+                || !self.needed.is_empty()
+                || self.kind == Kind::Library)
     }
 }

@@ -1,12 +1,14 @@
 //! What is on a root, as its native database and our own state tell it.
 
+use std::sync::Arc;
+
 use crate::{Dependency, Ecosystem, Package, Spec};
 
 /// One installed package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstalledPackage {
     /// Its metadata in its own world's words. `provides` also holds the `so:` names proven by reading its files.
-    pub package: Package,
+    pub package: Arc<Package>,
     /// Named by a person (world, `user` flag), not pulled in.
     pub explicit: bool,
     /// Must not be changed by upgrades.

@@ -116,8 +116,7 @@ impl RelPath {
 
     /// Whether it is `dir` or lies below it.
     pub fn starts_with(&self, dir: &Self) -> bool {
-        dir.is_root()
-            || self.0.strip_prefix(&*dir.0).is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
+        dir.is_root() || self.0.strip_prefix(&*dir.0).is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
     }
 
     /// The directories above it, from the top, without the root and without itself.

@@ -99,4 +99,3 @@ impl Plan {
         self.incoming().any(|s| s.package.ecosystem != native)
     }
 }
-

@@ -14,7 +14,9 @@ use xpkg_model::verdict::{Finding, Severity};
 use xpkg_model::{ElfFacts, Package, PackageKey, Plan, RelPath, Step};
 use xpkg_repos::facts::EntryType;
 use xpkg_repos::{EntryFact, PackageFacts};
-use xpkg_resolver::abi::{Failure, FailureKind, Gone, Loader, Owner, Report, Subject, check_all, reverse_check, touched};
+use xpkg_resolver::abi::{
+    Failure, FailureKind, Gone, Loader, Owner, Report, Subject, check_all, reverse_check, touched,
+};
 
 use crate::error::Error;
 use crate::libraries::Library;

@@ -143,8 +143,11 @@ impl Session {
 
     /// Keeps installed packages at their version, or lets them go again.
     pub fn hold(&mut self, specs: &[Spec], held: bool) -> Result<(), Error> {
-        let installed = self.installed()?;
         let observer = Arc::clone(&self.observer);
+        // What an interrupted run left decides what is installed.
+        self.root.lock()?;
+        self.root.recover(observer.as_ref())?;
+        let installed = self.installed()?;
         for spec in specs {
             let found = crate::query::matching(&installed, spec).next();
             let package = &found.ok_or_else(|| Error::NotInstalled(spec.to_string()))?.package;
@@ -204,7 +207,7 @@ pub(crate) fn apply_to(
         script_failures: receipt
             .failures
             .iter()
-            .map(|f| format!("{} of {}: {}", f.kind.as_str(), f.package, f.reason))
+            .map(|f| format!("{} of {} failed: {}", f.kind.as_str(), f.package, f.reason))
             .collect(),
         new_config_files: receipt.beside.iter().map(ToString::to_string).collect(),
         scripts_skipped: receipt

@@ -41,7 +41,11 @@ impl Session {
         for target in targets {
             if target.starts_with('/') {
                 let path = RelPath::from_absolute(target).map_err(|e| Error::NotPossible(e.to_string()))?;
-                paths.push(self.root.real_path(&path, true).map_err(Error::io(format!("reading {target}")))?);
+                let real = self.root.real_path(&path, true).map_err(Error::io(format!("reading {target}")))?;
+                if self.root.node(&real).map_err(Error::io(format!("reading {target}")))?.is_none() {
+                    return Err(Error::NoSuch { what: "file", name: target.clone() });
+                }
+                paths.push(real);
                 continue;
             }
             let spec: Spec = target

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use xpkg_model::Ecosystem;
+use xpkg_resolver::What;
 
 /// Errors of the pipeline. Messages name the file or package; [`Error::hint`] says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +49,7 @@ pub enum Error {
         fitting: Option<String>,
     },
     /// Sources are there, but no index has been fetched.
-    #[error("no index has been fetched yet")]
+    #[error("no index of these packages has been fetched yet")]
     NeverUpdated,
     /// A package of the plan may not go onto this root.
     #[error("{package} cannot be installed here: {verdict}{evidence}")]
@@ -110,7 +111,7 @@ impl Error {
         let text = match self {
             Self::Repos(error) => match error {
                 Repo::Unsigned { .. } => {
-                    "if you trust this source without a signature, say so: `xpkg source set NAME trust=none`, or `--allow-untrusted` once"
+                    "`--allow-untrusted` accepts it once; `xpkg source set NAME trust=none` accepts a source without signatures for good"
                 }
                 Repo::UnknownKey { .. } => "add the key of whoever signs this source: `xpkg key add NAME FILE`",
                 Repo::BadSignature { .. } | Repo::BadDigest { .. } | Repo::Size { .. } => {
@@ -126,6 +127,10 @@ impl Error {
                     "`xpkg update` fetches the current index; `xpkg source list` shows the addresses"
                 }
                 Repo::NotUpdated { .. } | Repo::Damaged { .. } => "run `xpkg update`",
+                Repo::Io { source, .. } if is_not_writable(source) => {
+                    "downloads and indexes lie in the root's cache; `--cache-dir DIR` keeps them elsewhere"
+                }
+                Repo::BadSource { .. } => "correct that file, or delete it; nothing works while it cannot be read",
                 Repo::NoSpace { .. } => {
                     "`xpkg cache clean` frees downloaded packages; `--cache-dir DIR` puts them elsewhere"
                 }
@@ -160,7 +165,7 @@ impl Error {
             Self::Refused { .. } => "`xpkg check PACKAGE` shows all findings",
             Self::Unchecked => "add `--fetch`",
             Self::NotInstalled(_) => "`xpkg list` shows what is",
-            Self::Unsolvable(_) => "`xpkg why NAME` goes through the reasons; `xpkg search` finds other names",
+            Self::Unsolvable(unsolvable) => unsolvable_hint(unsolvable),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 "changing a root needs root rights; `--usermode --root DIR` works on a root of your own"
             }
@@ -193,6 +198,27 @@ impl Error {
             source = cause.source();
         }
         text
+    }
+}
+
+fn is_not_writable(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem)
+}
+
+/// The most useful thing to try, by what stands in the tree of reasons.
+fn unsolvable_hint(unsolvable: &xpkg_resolver::Unsolvable) -> &'static str {
+    let statements: Vec<_> = unsolvable.reasons.iter().flat_map(xpkg_resolver::Node::statements).collect();
+    let has = |test: fn(&What) -> bool| statements.iter().any(|what| test(what));
+    if has(|w| matches!(w, What::NotInstalled { .. })) {
+        "`xpkg list` shows what is installed"
+    } else if has(|w| matches!(w, What::Removing { .. })) {
+        "`--cascade` removes what needs it as well; `xpkg why NAME` shows what that is"
+    } else if has(|w| matches!(w, What::Impossible { why, .. } if why.contains(xpkg_install::ONLY_ON_REQUEST))) {
+        "`--replace-applets` lets a tool take a busybox link's place; its removal brings the link back"
+    } else if has(|w| matches!(w, What::Unavailable { .. })) {
+        "is the network up? `xpkg update` fetches the current indexes, which may name other versions"
+    } else {
+        "`xpkg why NAME` goes through the reasons; `xpkg search` finds other names"
     }
 }
 

@@ -4,8 +4,10 @@
 mod abi;
 mod change;
 mod check;
+mod clashes;
 mod configure;
 mod error;
+mod findings;
 mod host;
 mod identify;
 pub mod image;
@@ -22,8 +24,9 @@ mod space;
 
 pub use change::{Applied, Apply};
 pub use error::Error;
+pub use findings::{Findings, Found};
 pub use prepare::{Depth, PackageVerdict, Prepared};
-pub use query::{CacheInfo, Found, Info, SourceOutcome, WhyAnswer};
+pub use query::{CacheInfo, Info, SourceOutcome, WhyAnswer};
 pub use session::{Options, Session};
 pub use sources::{AddedRelease, KeyLine, NewSource, SourceLine};
 pub use xpkg_resolver::{Request, Upgrade};

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use xpkg_install::target::Target;
-use xpkg_install::transaction;
-use xpkg_install::{ApplyInput, PayloadSource};
 use xpkg_model::installed::Installed;
 use xpkg_model::learnt::{Fact, Learnt};
 use xpkg_model::verdict::{Finding, Severity, Verdict};
@@ -15,6 +13,7 @@ use xpkg_repos::{Cache, Catalogue, FetchedPackage, PackageFacts, Source, Transpo
 use xpkg_resolver::{Problem, Request, Upgrade};
 
 use crate::abi;
+use crate::clashes::{clashes, passed_over};
 use crate::error::Error;
 use crate::identify::System;
 use crate::libraries::Library;
@@ -77,6 +76,7 @@ pub struct Prepared {
     pub(crate) provider: Option<Package>,
     pub(crate) now_explicit: Vec<(Ecosystem, String)>,
     pub(crate) changes_intent: bool,
+    incomplete: bool,
     verdicts: Vec<PackageVerdict>,
     notes: Vec<String>,
     source_names: Vec<String>,
@@ -132,6 +132,11 @@ impl Prepared {
                 Action::Remove => size(&step.package).saturating_neg(),
             })
         })
+    }
+
+    /// Whether an upgrade that was asked for is left out because its file could not be had.
+    pub fn is_incomplete(&self) -> bool {
+        self.incomplete
     }
 
     /// Whether something becomes a person's choice although no package changes.
@@ -191,13 +196,15 @@ pub fn prepare(
                 let plan = complete(&catalogue, plan)?;
                 let known = |key: &(Ecosystem, String)| installed.get(key.0, &key.1).is_some_and(|p| p.explicit);
                 let now_explicit = solution.now_explicit().to_vec();
+                let (passed_over, incomplete) = passed_over(request, &installed, &state.learnt);
                 return Ok(Prepared {
                     changes_intent: now_explicit.iter().any(|k| !known(k)),
                     now_explicit,
                     plan,
                     provider,
                     verdicts,
-                    notes: state.notes,
+                    incomplete,
+                    notes: passed_over.into_iter().chain(state.notes).collect(),
                     source_names: ground.sources.iter().map(|s| s.name.clone()).collect(),
                     cached: state.cached,
                     downloaded: state.downloaded,
@@ -223,7 +230,7 @@ pub(crate) struct Learning {
     pub(crate) needs: ProvenNeeds,
     pub(crate) facts: BTreeMap<PackageKey, Arc<PackageFacts>>,
     pub(crate) notes: Vec<String>,
-    fetched: BTreeMap<PackageKey, Arc<FetchedPackage>>,
+    pub(crate) fetched: BTreeMap<PackageKey, Arc<FetchedPackage>>,
     cached: Vec<PackageKey>,
     downloaded: u64,
 }
@@ -240,8 +247,13 @@ impl Learning {
 fn require_sources(ground: &Ground<'_>, request: &Request, catalogue: &Catalogue) -> Result<(), Error> {
     for spec in &request.install {
         let Some(ecosystem) = spec.ecosystem else { continue };
-        if !ground.sources.iter().any(|s| s.ecosystem == ecosystem) {
+        let of_world = |s: &&Source| s.ecosystem == ecosystem;
+        let known = ground.sources.iter().filter(of_world).count();
+        if known == 0 {
             return Err(Error::NoSource { ecosystem, fitting: crate::sources::fitting_release(ground, ecosystem) });
+        }
+        if known == catalogue.missing().filter(of_world).count() {
+            return Err(Error::NeverUpdated);
         }
     }
     let wants_source = !request.install.is_empty() || request.upgrade != Upgrade::None;
@@ -252,7 +264,7 @@ fn require_sources(ground: &Ground<'_>, request: &Request, catalogue: &Catalogue
 }
 
 /// OpenWrt's database does not say which sonames a package gives; its files do.
-fn prove_native_libraries(installed: &mut Installed, libraries: &[Library], native: Ecosystem) {
+pub(crate) fn prove_native_libraries(installed: &mut Installed, libraries: &[Library], native: Ecosystem) {
     for library in libraries {
         let Some(owner) = &library.owner else { continue };
         let package = installed.packages.iter_mut().find(|p| {
@@ -263,7 +275,7 @@ fn prove_native_libraries(installed: &mut Installed, libraries: &[Library], nati
         if let Some(package) = package
             && !package.package.provides.iter().any(|p| p.name == provide.name)
         {
-            package.package.provides.push(provide);
+            Arc::make_mut(&mut package.package).provides.push(provide);
         }
     }
 }
@@ -347,49 +359,6 @@ fn provides_of(facts: &PackageFacts, package: &Package) -> Vec<Provide> {
         provides.push(Provide::versioned(format!("cmd:{name}"), version));
     }
     provides
-}
-
-/// Asks the installer whether every path may be taken. A package that a person named and that clashes ends the run; one
-/// that was pulled in teaches the next solve to look elsewhere.
-fn clashes(
-    ground: &Ground<'_>,
-    request: &Request,
-    plan: &Plan,
-    provider: Option<&Package>,
-    state: &mut Learning,
-) -> Result<(), Error> {
-    if !plan.incoming().all(|s| state.fetched.contains_key(&s.package.key())) {
-        return Ok(());
-    }
-    let sources: Vec<&dyn PayloadSource> = state.fetched.values().map(|s| s as &dyn PayloadSource).collect();
-    let input = ApplyInput {
-        plan,
-        native: ground.system.native,
-        sources: &sources,
-        provider,
-        mark: &[],
-        unmark: &[],
-        options: ground.permissions.clone(),
-    };
-    let conflicts = match transaction::check(ground.root, &input) {
-        Ok(notes) => {
-            state.notes = notes;
-            return Ok(());
-        }
-        Err(xpkg_install::Error::Conflicts(conflicts)) => conflicts,
-        Err(error) => return Err(error.into()),
-    };
-    let before = state.learnt.len();
-    for conflict in &conflicts {
-        let step = plan.incoming().find(|s| conflict.package.split(' ').next() == Some(&abi::scoped(&s.package)));
-        let Some(step) = step else { continue };
-        let named = request.install.iter().any(|s| step.package.meets(&s.dependency)) || !request.local.is_empty();
-        if !named {
-            let why = format!("its {} would clash: {}", conflict.path, conflict.against);
-            state.learn(Fact::Impossible { package: step.package.key(), why });
-        }
-    }
-    if state.learnt.len() == before { Err(xpkg_install::Error::Conflicts(conflicts).into()) } else { Ok(()) }
 }
 
 /// The verdict that covers everything the plan brings; what was not read is `unchecked`.

@@ -30,7 +30,7 @@ pub(crate) fn generate(
                     && s.old.as_ref().is_some_and(|o| o.ecosystem == p.ecosystem && o.name == p.name)
         })
     };
-    let staying: Vec<&Package> = installed.packages.iter().map(|p| &p.package).filter(|p| !goes(p)).collect();
+    let staying: Vec<&Package> = installed.packages.iter().map(|p| &*p.package).filter(|p| !goes(p)).collect();
     let coming: Vec<&Package> = plan.incoming().map(|s| s.package.as_ref()).collect();
     let all: Vec<&Package> = staying.iter().chain(&coming).copied().collect();
     let guests: Vec<&Package> = all.iter().filter(|p| p.ecosystem == foreign).copied().collect();

@@ -5,19 +5,19 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Serialize;
 use xpkg_formats::apk::db;
 use xpkg_formats::limits::Limits;
 use xpkg_model::installed::{Installed, InstalledPackage};
 use xpkg_model::root::RootView as _;
-use xpkg_model::{Ecosystem, Package, PackageKey, RelPath, Spec, version};
+use xpkg_model::{Dependency, Package, PackageKey, RelPath, Spec, version};
 use xpkg_repos::cache::Clean;
 use xpkg_repos::catalogue::Query;
 use xpkg_repos::update::UpdateOptions;
-use xpkg_resolver::{Node, Request};
+use xpkg_resolver::{Node, Request, What};
 
 use crate::error::Error;
-use crate::prepare::Depth;
+use crate::findings::Findings;
+use crate::prepare::{Depth, prove_native_libraries};
 use crate::session::Session;
 
 /// What an update did with one source.
@@ -27,23 +27,6 @@ pub struct SourceOutcome {
     pub source: String,
     /// What happened.
     pub result: Result<xpkg_repos::update::Updated, Error>,
-}
-
-/// One line of a search.
-#[derive(Clone, Debug, Serialize)]
-pub struct Found {
-    /// World.
-    pub ecosystem: Ecosystem,
-    /// Name.
-    pub name: String,
-    /// Version offered.
-    pub version: String,
-    /// One line about it.
-    pub description: String,
-    /// Source that offers it.
-    pub source: String,
-    /// Version installed here.
-    pub installed: Option<String>,
 }
 
 /// What is known of one package.
@@ -107,11 +90,16 @@ impl Session {
             .collect())
     }
 
+    /// Names of the enabled sources whose index has not been fetched.
+    pub fn never_updated(&self) -> Result<Vec<String>, Error> {
+        Ok(self.catalogue()?.missing().map(|s| s.name.clone()).collect())
+    }
+
     /// Packages whose names (or descriptions) match one of the patterns.
-    pub fn search(&self, patterns: &[String], name_only: bool) -> Result<Vec<Found>, Error> {
+    pub fn search(&self, patterns: &[String], name_only: bool) -> Result<Findings, Error> {
         let catalogue = self.catalogue()?;
         let installed = self.installed()?;
-        let mut found = Vec::new();
+        let mut found = Findings::default();
         for pattern in patterns {
             let (ecosystem, pattern) = match pattern.split_once(':').map(|(scope, rest)| (scope.parse().ok(), rest)) {
                 Some((Some(ecosystem), rest)) => (Some(ecosystem), rest),
@@ -120,18 +108,18 @@ impl Session {
             let query = Query {
                 pattern: pattern.to_owned(),
                 ecosystem,
-                descriptions: !name_only,
-                provides: true,
+                descriptions: !name_only && !pattern.contains(['*', '?']),
+                provides: !name_only,
                 exact: false,
             };
             catalogue.search(&query, &mut |package| {
-                let source = catalogue.source_of(&package).map(|s| s.name.clone()).unwrap_or_default();
-                let installed = installed.get(package.ecosystem, &package.name).map(|p| p.package.version.clone());
-                let Package { ecosystem, name, version, description, .. } = package;
-                found.push(Found { ecosystem, name, version, description, source, installed });
+                let source = catalogue.source_of(&package).map(|s| s.name.as_str()).unwrap_or_default();
+                let here = installed.get(package.ecosystem, &package.name).map(|p| p.package.version.as_str());
+                found.push(&package, source, here);
                 ControlFlow::Continue(())
             })?;
         }
+        found.sort();
         Ok(found)
     }
 
@@ -141,7 +129,7 @@ impl Session {
         let installed = self.installed()?;
         let mut answers: Vec<Info> = matching(&installed, spec)
             .map(|p| Info {
-                package: p.package.clone(),
+                package: (*p.package).clone(),
                 source: None,
                 installed: true,
                 explicit: p.explicit,
@@ -235,14 +223,27 @@ impl Session {
     pub fn why(&self, name: &str) -> Result<WhyAnswer, Error> {
         let spec: Spec =
             name.parse().map_err(|e: xpkg_model::dependency::DependencyError| Error::NotPossible(e.to_string()))?;
-        let installed = self.installed()?;
+        let mut installed = self.installed()?;
         let libraries = crate::libraries::scan(&self.root)?;
+        prove_native_libraries(&mut installed, &libraries, self.system.native);
         let ground = self.ground();
         let host = crate::host::host(&crate::host::rules(&self.root)?, &ground, &installed, &libraries);
         if let Some(node) = xpkg_resolver::why(&installed, &host, &spec) {
             return Ok(WhyAnswer { found: true, text: format!("{node}\n"), reasons: vec![node] });
         }
         drop(ground);
+        let capability = &spec.dependency.name;
+        let by_host = host.provides.iter().find(|p| p.ecosystem == spec.ecosystem && p.provide.name == *capability);
+        if let Some(gift) = by_host {
+            let owner = gift
+                .native
+                .as_ref()
+                .map(|n| Spec { ecosystem: Some(self.system.native), dependency: Dependency::any(n.as_str()) });
+            let because = owner.and_then(|owner| xpkg_resolver::why(&installed, &host, &owner));
+            let what = What::More { why: format!("{name} is given by this root: {}", gift.by) };
+            let node = Node { what, because: because.into_iter().collect() };
+            return Ok(WhyAnswer { found: true, text: format!("{node}\n"), reasons: vec![node] });
+        }
         let request = Request { install: vec![spec], ..Request::default() };
         match self.prepare_with(&request, &[], Depth::Plan) {
             Ok(prepared) => {
@@ -300,7 +301,7 @@ impl Session {
 
     /// Deletes packages and facts from the cache, or with `all` the indexes too.
     pub fn cache_clean(&self, all: bool) -> Result<CacheInfo, Error> {
-        let cleaned = self.cache.clean(if all { Clean::All } else { Clean::Packages })?;
+        let cleaned = self.cache.clean(if all { Clean::All } else { Clean::Work })?;
         Ok(CacheInfo { path: self.cache.dir().to_owned(), bytes: cleaned.bytes, files: cleaned.files })
     }
 

@@ -305,6 +305,9 @@ fn absolute(url: &str) -> Result<String, Error> {
     if url.contains("://") || url.starts_with('/') {
         return Ok(url.to_owned());
     }
+    if url.is_empty() {
+        return Err(Error::NotPossible("the url is empty".to_owned()));
+    }
     let path = std::path::absolute(url).map_err(Error::io(format!("finding {url}")))?;
     Ok(path.display().to_string())
 }

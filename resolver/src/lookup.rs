@@ -270,7 +270,10 @@ impl Universe<'_> {
             }
         }
         ranked.sort_by(|(a, _), (b, _)| self.compare_offers(a, b));
-        ranked.into_iter().map(|(_, group)| group).collect()
+        // Collected in place it would keep the room of the offers, ten times its own.
+        let mut groups: Vec<Group> = ranked.into_iter().map(|(_, group)| group).collect();
+        groups.shrink_to_fit();
+        groups
     }
 
     fn compare_offers(&self, a: &Offer, b: &Offer) -> Ordering {

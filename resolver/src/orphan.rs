@@ -53,6 +53,7 @@ pub(crate) fn find(problem: &Problem<'_>, after: &Installed, all: bool) -> BTree
     let needed = reach(&mut earlier, &|m| explicit(before, m as usize));
     let idle: BTreeSet<Scoped> =
         earlier.installed().into_iter().filter(|m| !needed.contains(m)).map(|m| key(&earlier, m)).collect();
+    drop(earlier);
     let mut later = universe_of(problem, after, &request);
     let names: Vec<Scoped> = later.installed().into_iter().map(|m| key(&later, m)).collect();
     let kept = reach(&mut later, &|m| {

@@ -64,12 +64,14 @@ fn after(universe: &Universe<'_>, answer: &Answer, asked: &BTreeSet<Scoped>) -> 
     let packages = answer.present.iter().map(|m| {
         let member = universe.member(*m);
         let old = installed.get(member.package.ecosystem, &member.package.name);
-        let mut package = (*member.package).clone();
+        let mut package = Arc::clone(&member.package);
         if let Some(old) = old.filter(|_| member.installed.is_none() && package.ecosystem == Ecosystem::Openwrt) {
             // OpenWrt's indexes are silent about libraries: what the old build was proven to give is presumed of the new one.
             let shared = old.package.provides.iter().filter(|p| is_shared(&p.name) && !package.provides.contains(p));
             let shared: Vec<_> = shared.cloned().collect();
-            package.provides.extend(shared);
+            if !shared.is_empty() {
+                Arc::make_mut(&mut package).provides.extend(shared);
+            }
         }
         InstalledPackage {
             explicit: old.is_none_or(|o| o.explicit) || asked.contains(&key(&member.package)),
@@ -105,7 +107,7 @@ fn keep(universe: &mut Universe<'_>, m: MemberIx, places: &HashMap<MemberIx, usi
             links.push(Link { requirement: need.text.clone(), giver });
         }
     }
-    let old = old.filter(|_| !unchanged).map(|o| Arc::new(o.package.clone()));
+    let old = old.filter(|_| !unchanged).map(|o| Arc::clone(&o.package));
     Kept { package, unchanged, old, explicit, reason: Reason::Requested, links }
 }
 

@@ -92,7 +92,7 @@ impl<'a> Universe<'a> {
             failure: None,
         };
         for (i, installed) in problem.installed.packages.iter().enumerate() {
-            universe.add(Arc::new(installed.package.clone()), Some(i), false);
+            universe.add(Arc::clone(&installed.package), Some(i), false);
         }
         for package in &problem.request.local {
             universe.add(Arc::clone(package), None, true);

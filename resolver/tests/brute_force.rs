@@ -139,7 +139,7 @@ proptest! {
         case.offers.packages = all.iter().cloned().map(Arc::new).collect();
         for (i, package) in installed.iter().cloned().enumerate() {
             let foreign = package.ecosystem != Ecosystem::Alpine;
-            let one = InstalledPackage { package, explicit: i % 2 == 0, held: false, foreign, registered_as: None };
+            let one = InstalledPackage { package: package.into(), explicit: i % 2 == 0, held: false, foreign, registered_as: None };
             case.installed.packages.push(one);
         }
         for (foreign, name, condition) in wanted {

@@ -119,7 +119,7 @@ fn root(data: &Path) -> Installed {
     let packages = entry(&archive, "lib/apk/db/installed");
     let packages = packages.split("\n\n").map(record).filter(|p| !p.name.is_empty()).map(|package| {
         let explicit = world.iter().any(|d| d.name == package.name);
-        InstalledPackage { package, explicit, held: false, foreign: false, registered_as: None }
+        InstalledPackage { package: package.into(), explicit, held: false, foreign: false, registered_as: None }
     });
     Installed { packages: packages.collect(), world: world.clone(), wanted: Vec::new() }
 }

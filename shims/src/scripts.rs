@@ -39,6 +39,11 @@ pub fn decide(foreign: Ecosystem, text: &str, probe: &dyn HostProbe) -> Decision
             )),
         };
     }
+    if foreign == Ecosystem::Alpine && only_links_applets(text) {
+        return Decision::Skip(
+            "only has busybox link its tools again; links that gave way come back anyway".to_owned(),
+        );
+    }
     let missing: Vec<String> = needs(text).into_iter().filter(|tool| !is_there(tool, probe)).collect();
     let notes = if missing.is_empty() {
         Vec::new()
@@ -65,6 +70,16 @@ fn is_there(tool: &str, probe: &dyn HostProbe) -> bool {
 
 fn wants_functions(text: &str) -> bool {
     text.lines().any(|line| line.contains("/lib/functions.sh"))
+}
+
+/// Alpine's coreutils and its like put busybox's links back when they go. OpenWrt's busybox has no `--install`.
+fn only_links_applets(text: &str) -> bool {
+    let mut own = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let is_it = |line: &str| {
+        let line = line.strip_prefix("exec ").unwrap_or(line);
+        matches!(line, "/bin/busybox --install -s" | "busybox --install -s" | "exit 0")
+    };
+    own.clone().next().is_some() && own.all(is_it)
 }
 
 /// Lines that are not of the stub which OpenWrt puts around every package's own script
@@ -267,6 +282,9 @@ mod tests {
     #[test]
     fn stubs_of_openwrt() {
         assert!(matches!(decided(Ecosystem::Openwrt, STUB, &[]), Decision::Skip(_)));
+        let links = "#!/bin/sh\n# says why\nexec /bin/busybox --install -s\n";
+        assert!(matches!(decided(Ecosystem::Alpine, links, &[]), Decision::Skip(_)));
+        assert!(matches!(decided(Ecosystem::Alpine, &format!("{links}rm x\n"), &["/bin/rm"]), Decision::Run { .. }));
         let opkg = "#!/bin/sh\n[ \"${IPKG_NO_SCRIPT}\" = \"1\" ] && exit 0\n[ -s \"${IPKG_INSTROOT}/lib/functions.sh\" ] || exit 0\n\
             . ${IPKG_INSTROOT}/lib/functions.sh\ndefault_postinst $0 $@\n";
         assert!(matches!(decided(Ecosystem::Openwrt, opkg, &[]), Decision::Skip(_)));

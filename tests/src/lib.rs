@@ -6,6 +6,7 @@ pub mod damage;
 pub mod database;
 pub mod feed;
 pub mod image;
+pub mod inside;
 pub mod judge;
 pub mod overlay;
 pub mod program;

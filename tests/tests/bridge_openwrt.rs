@@ -8,17 +8,20 @@ use serde_json::Value;
 use xpkg_fixtures::elf::drop_symbol;
 use xpkg_fixtures::{Server, keys};
 use xpkg_formats::{Limits, elf, package};
+use xpkg_model::Ecosystem;
 use xpkg_model::elf::ElfFacts;
 use xpkg_model::payload::EntryKind;
-use xpkg_model::Ecosystem;
 use xpkg_tests::feed::{Feed, real_file, repack};
 use xpkg_tests::judge::Ours;
-use xpkg_tests::{Answers, System, TlsServer, Trace, Xpkg, tls};
+use xpkg_tests::{Answers, Overlay, System, TlsServer, Trace, Xpkg, tls};
 
 /// What Alpine may never bring to an OpenWrt root.
 const NEVER: [&str; 7] = ["musl", "busybox", "ca-certificates", "zlib", "libcrypto3", "libssl3", "openssl"];
 /// OpenSSL's dependants on that root, for `apk del`.
 const OPENSSL_USERS: [&str; 3] = ["libopenssl3", "openssh-client", "openssh-keygen"];
+
+/// What may differ after a refusal: the cache, and the lock that the native manager makes as well.
+const EXCEPT: [&str; 2] = ["tmp/cache/xpkg", "lib/apk/db/lock"];
 
 fn steps(plan: &Value) -> Vec<(String, String, String)> {
     let word = |step: &Value, key: &str| step[key].as_str().unwrap().to_owned();
@@ -54,9 +57,13 @@ fn bridged(system: &System) -> Xpkg {
     xpkg
 }
 
-/// jq computes, git commits, and its curl helper fetches over http and https.
 fn assert_runs(system: &System) {
     assert_eq!(system.ok(["jq", "-n", "1+1"]).stdout, "2\n");
+    assert_runs_git(system);
+}
+
+/// git commits, and its curl helper fetches over http and https.
+fn assert_runs_git(system: &System) {
     system.sh(
         "set -e; export HOME=/tmp/git-test; mkdir -p $HOME; cd $HOME; git init -q work; cd work; \
          git config user.name T; git config user.email t@example.invalid; echo hello >a; git add a; git commit -q -m first; \
@@ -88,11 +95,27 @@ fn assert_on_record(system: &System, ours: &Ours) {
     assert!(who.contains("jq-1.7.1-r0") && who.contains("git-2.43.4-r0"), "{who}");
 }
 
+/// On a root as devices have it.
+fn on_overlay(test: fn(&System)) {
+    let Some(fresh) = System::openwrt() else { return };
+    let Some(overlay) = Overlay::new(fresh.dir()) else { return };
+    test(&System::at(Ecosystem::Openwrt, overlay.merged()));
+}
+
 #[test]
 fn jq_and_git_run_and_apk_stays_content() {
     let Some(system) = System::openwrt() else { return };
-    let before = (Answers::of(&system), system.databases());
-    let xpkg = bridged(&system);
+    bridge(&system);
+}
+
+#[test]
+fn jq_and_git_on_an_overlay() {
+    on_overlay(bridge);
+}
+
+fn bridge(system: &System) {
+    let before = (Answers::of(system), system.databases());
+    let xpkg = bridged(system);
     let dry = xpkg.json(["install", "--dry-run", "alpine:jq", "alpine:git"]);
     assert_eq!(dry["done"], false);
     assert_eq!(before.1, system.databases(), "a dry run changed something");
@@ -108,40 +131,54 @@ fn jq_and_git_run_and_apk_stays_content() {
         assert!(openssl.iter().any(|r| r.starts_with(soname)), "{soname} is not from libopenssl3: {plan:#}");
     }
     assert!(given_by(&plan, "zlib").iter().any(|r| r.starts_with("so:libz.so.1")), "{plan:#}");
-    assert_runs(&system);
+    assert_runs(system);
 
     let ours = Ours::between(&before.1, &system.databases());
     assert!(ours.0.contains_key("jq") && ours.0.contains_key("git"), "{ours:?}");
-    assert_on_record(&system, &ours);
-    let after = Answers::of(&system);
+    assert!(NEVER.iter().all(|name| !ours.0.contains_key(*name)), "{ours:?}");
+    assert_on_record(system, &ours);
+    let after = Answers::of(system);
     before.0.assert_same_but_for(&after, &ours);
     let needs_zlib = &after.to("apk del -s zlib").stdout;
-    assert!(needs_zlib.split_whitespace().any(|w| ours.0.contains_key(w)), "apk does not know that we need zlib: {needs_zlib}");
+    assert!(
+        needs_zlib.split_whitespace().any(|w| ours.0.contains_key(w)),
+        "apk does not know that we need zlib: {needs_zlib}"
+    );
     assert_eq!(Ours::between(&before.1, &system.databases()), ours, "apk undid something of ours");
-    assert_runs(&system);
+    assert_runs(system);
     let list = xpkg.json(["list", "--foreign"]);
-    let listed: BTreeSet<_> = list["packages"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    let listed: BTreeSet<_> =
+        list["packages"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     assert!(listed.is_superset(&["git", "jq", "libcurl"].into()), "{list:#}");
 }
 
 #[test]
 fn openssl_that_was_removed_comes_back_from_openwrts_feed() {
     let Some(system) = System::openwrt() else { return };
+    bridge_without_openssl(&system);
+}
+
+#[test]
+fn openssl_comes_back_on_an_overlay() {
+    on_overlay(bridge_without_openssl);
+}
+
+fn bridge_without_openssl(system: &System) {
     system.ok(["apk", "update"]);
     system.ok(["apk", "del"].into_iter().chain(OPENSSL_USERS));
     assert!(!system.has("usr/lib/libcrypto.so.3"));
-    let before = (Answers::of(&system), system.databases());
-    let xpkg = bridged(&system);
+    let before = (Answers::of(system), system.databases());
+    let xpkg = bridged(system);
     let plan = xpkg.json(["install", "alpine:jq", "alpine:git"]);
     assert!(brings(&plan, "openwrt", "libopenssl3"), "{plan:#}");
     assert_nothing_of_alpines_base(&plan);
-    assert_runs(&system);
+    assert_runs(system);
     let ours = Ours::between(&before.1, &system.databases());
     assert_eq!(ours.0.get("libopenssl3").map(String::as_str), Some("3.5.5-r1"), "{ours:?}");
-    assert_on_record(&system, &ours);
-    before.0.assert_same_but_for(&Answers::of(&system), &ours);
+    assert_on_record(system, &ours);
+    before.0.assert_same_but_for(&Answers::of(system), &ours);
     assert_eq!(Ours::between(&before.1, &system.databases()), ours, "apk undid something of ours");
-    assert_runs(&system);
+    assert_runs(system);
 }
 
 fn facts_in(ecosystem: Ecosystem, name: &str, path: &str) -> (ElfFacts, Vec<u8>) {
@@ -177,8 +214,9 @@ fn assert_refused(system: &System, xpkg: &Xpkg, symbol: &str) {
     assert!(said.contains(symbol), "the symbol {symbol} is not named: {said}");
     assert!(said.contains("libcurl"), "the consumer is not named: {said}");
     assert!(said.contains("libssl.so.3"), "the library is not named: {said}");
-    before.assert_same(&Trace::of(system), &["tmp/cache/xpkg", "lib/apk/db/lock"]);
-    let json: Value = serde_json::from_str(&xpkg.clone().with(["--json"]).run(["install", "alpine:git"]).stdout).unwrap();
+    before.assert_same(&Trace::of(system), &EXCEPT);
+    let json: Value =
+        serde_json::from_str(&xpkg.clone().with(["--json"]).run(["install", "alpine:git"]).stdout).unwrap();
     assert!(json.to_string().contains(symbol), "{json:#}");
 }
 
@@ -213,4 +251,35 @@ fn an_offered_library_without_a_needed_symbol_is_refused() {
     let plan = xpkg.json(["install", "alpine:jq", "alpine:git"]);
     assert!(brings(&plan, "openwrt", "libopenssl3"), "{plan:#}");
     assert_eq!(system.ok(["jq", "-n", "1+1"]).stdout, "2\n");
+}
+
+/// What leans on a library of the other world is not taken away from it: neither by an upgrade nor by a removal.
+#[test]
+fn what_git_needs_stays() {
+    let Some(system) = System::openwrt() else { return };
+    let symbol = needed_symbol();
+    system.ok(["apk", "del", "openssh-client", "openssh-keygen"]);
+    let xpkg = bridged(&system);
+    xpkg.ok(["install", "alpine:git"]);
+    let mut feed = Feed::new(Ecosystem::Openwrt);
+    let newer = |version: &str| repack(Ecosystem::Openwrt, "libopenssl3").version(version);
+    feed.publish(newer("3.9.0-r1").drop_symbol("/usr/lib/libssl.so.3", &symbol));
+    system.add_native_source(&feed.line(), keys::P256);
+    xpkg.ok(["update"]);
+    let before = Trace::of(&system);
+    let said = xpkg.run(["upgrade", "libopenssl3"]);
+    let words = format!("{}{}", said.stdout, said.stderr);
+    assert!(words.contains(&symbol) && words.contains("libcurl"), "not said why: {said:?}");
+    before.assert_same(&Trace::of(&system), &EXCEPT);
+    let words = xpkg.refused(["remove", "libopenssl3"]);
+    assert!(words.contains("alpine:git") || words.contains("alpine:libcurl"), "not said who needs it: {words}");
+    before.assert_same(&Trace::of(&system), &EXCEPT);
+    let plan = xpkg.json(["remove", "--cascade", "--dry-run", "libopenssl3"]);
+    assert!(steps(&plan).contains(&("remove".to_owned(), "alpine".to_owned(), "git".to_owned())), "{plan:#}");
+    // One that has every name may come.
+    feed.publish(newer("3.9.1-r1"));
+    xpkg.ok(["update"]);
+    let plan = xpkg.json(["upgrade", "libopenssl3"]);
+    assert_eq!(plan["steps"][0]["version"], "3.9.1-r1", "{plan:#}");
+    assert_runs_git(&system);
 }

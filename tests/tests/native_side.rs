@@ -86,6 +86,7 @@ impl Twins {
         let [(_, a), (_, b)] = &self.0;
         assert_eq!(calls(a), calls(b), "calls of scripts, {when}");
         Trace::of(a).assert_same(&Trace::of(b), &EXCEPT);
+        self.each(|_, system| drop(system.ok(["apk", "update"])));
         for question in ["apk list -I", "apk audit", "apk audit --system", "apk upgrade -s"] {
             let ask = |system: &System| {
                 let said = system.chroot.run(question.split(' ')).unwrap();
@@ -166,7 +167,8 @@ fn alpine(hands: [Hand; 2]) {
     let jq = logged(repack(native, "jq")).version("1.9-r0").file("/usr/bin/jq", "#!/bin/sh\necho jq 1.9\n");
     feed.publish(jq.file("/usr/share/jq/new", "a new file\n"));
     let trigger = format!("#!/bin/sh\necho \"triggered $*\" >>/{LOG}\n");
-    let doas = logged(repack(native, "doas")).version("6.9-r0").file("/etc/doas.d/doas.conf", "permit persist :wheel\n");
+    let doas =
+        logged(repack(native, "doas")).version("6.9-r0").file("/etc/doas.d/doas.conf", "permit persist :wheel\n");
     feed.publish(doas.trigger(&["/usr/share/*"], &trigger));
     let chrony = repack(native, "chrony").version("4.6-r0");
     feed.publish(chrony.file("/etc/chrony/chrony.conf", "pool ntp.example.invalid iburst\n"));

@@ -51,42 +51,68 @@ fn providers(system: &System) -> Vec<String> {
 }
 
 #[test]
-fn removal_leaves_the_root_as_it_was() {
-    for native in [Ecosystem::Openwrt, Ecosystem::Alpine] {
+fn removal_leaves_openwrt_as_it_was() {
+    removal(Ecosystem::Openwrt);
+}
+
+#[test]
+fn removal_leaves_alpine_as_it_was() {
+    removal(Ecosystem::Alpine);
+}
+
+fn removal(native: Ecosystem) {
+    let Some(system) = System::fresh(native) else { return };
+    let (xpkg, _cache) = prepared(&system);
+    let before = Trace::of(&system);
+    install(&xpkg, native);
+    assert_runs(&system);
+    assert_eq!(providers(&system).len(), 1);
+    assert!(before.changes(&Trace::of(&system)).paths().len() > 10);
+    remove(&xpkg, native);
+    assert_eq!(providers(&system), Vec::<String>::new());
+    before.assert_same(&Trace::of(&system), &[]);
+
+    // Again, package by package, while a person makes files, one of them among the package's own.
+    install(&xpkg, native);
+    let beside = match native {
+        Ecosystem::Openwrt => "usr/libexec/git-core/mine",
+        _ => "usr/lib/ucode/mine",
+    };
+    for path in USERS.into_iter().chain([beside]) {
+        system.write(path, path);
+    }
+    for name in foreign(native) {
+        xpkg.ok(["remove", name]);
+    }
+    for path in USERS.into_iter().chain([beside]) {
+        assert_eq!(system.read(path), path.as_bytes());
+        std::fs::remove_file(system.dir().join(path)).unwrap();
+    }
+    // The directory that the person's file kept alive is the person's to remove.
+    let kept: BTreeSet<PathBuf> = before.changes(&Trace::of(&system)).paths().into_iter().map(Path::to_owned).collect();
+    for path in kept.iter().rev() {
+        assert!(Path::new(beside).starts_with(path), "{} is left over", path.display());
+        std::fs::remove_dir(system.dir().join(path)).unwrap();
+    }
+    before.assert_same(&Trace::of(&system), &[]);
+}
+
+/// Who removes one of ours with the native manager does not want it any more: nothing remembers it for ever.
+#[test]
+fn what_apk_removes_is_forgotten() {
+    for (native, name) in [(Ecosystem::Openwrt, "jq"), (Ecosystem::Alpine, "ucode")] {
         let Some(system) = System::fresh(native) else { return };
         let (xpkg, _cache) = prepared(&system);
         let before = Trace::of(&system);
         install(&xpkg, native);
-        assert_runs(&system);
-        assert_eq!(providers(&system).len(), 1);
-        assert!(before.changes(&Trace::of(&system)).paths().len() > 10);
-        remove(&xpkg, native);
-        assert_eq!(providers(&system), Vec::<String>::new());
-        before.assert_same(&Trace::of(&system), &[]);
-
-        // Again, package by package, while a person makes files, one of them among the package's own.
-        install(&xpkg, native);
-        let beside = match native {
-            Ecosystem::Openwrt => "usr/libexec/git-core/mine",
-            _ => "usr/lib/ucode/mine",
-        };
-        for path in USERS.into_iter().chain([beside]) {
-            system.write(path, path);
+        system.ok(["apk", "del", name]);
+        let left: Vec<_> = foreign(native).iter().filter(|spec| !spec.ends_with(&format!(":{name}"))).collect();
+        let listed = xpkg.ok(["list", "--foreign", "--explicit"]).stdout;
+        assert_eq!(listed.lines().count(), left.len(), "{listed}");
+        for spec in left {
+            xpkg.ok(["remove", spec]);
         }
-        for name in foreign(native) {
-            xpkg.ok(["remove", name]);
-        }
-        for path in USERS.into_iter().chain([beside]) {
-            assert_eq!(system.read(path), path.as_bytes());
-            std::fs::remove_file(system.dir().join(path)).unwrap();
-        }
-        // The directory that the person's file kept alive is the person's to remove.
-        let kept: BTreeSet<PathBuf> = before.changes(&Trace::of(&system)).paths().into_iter().map(Path::to_owned).collect();
-        for path in kept.iter().rev() {
-            assert!(Path::new(beside).starts_with(path), "{} is left over", path.display());
-            std::fs::remove_dir(system.dir().join(path)).unwrap();
-        }
-        before.assert_same(&Trace::of(&system), &[]);
+        before.assert_same(&Trace::of(&system), &["tmp/log/apk.log"]);
     }
 }
 
@@ -109,39 +135,46 @@ fn sources_go_without_a_trace_too() {
 }
 
 #[test]
-fn an_overlay_changes_only_above_and_survives_remounts() {
-    for native in [Ecosystem::Openwrt, Ecosystem::Alpine] {
-        let Some(fresh) = System::fresh(native) else { return };
-        let Some(mut overlay) = Overlay::new(fresh.dir()) else { return };
-        let system = System::at(native, overlay.merged());
-        let (xpkg, _cache) = prepared(&system);
-        // Alpine's own triggers make some applet links anew whenever a program comes: that is not our doing.
-        let spare = if native == Ecosystem::Openwrt { "iw" } else { "doas" };
-        system.ok(["apk", "add", spare]);
-        system.ok(["apk", "del", spare]);
-        let before = Trace::of(&system);
-        let (above, _) = overlay.upper_paths();
-        let below = xpkg_fixtures::real::snapshot(&overlay.lower()).unwrap();
+fn an_overlay_of_openwrt_changes_only_above_and_survives_remounts() {
+    overlay(Ecosystem::Openwrt);
+}
 
-        install(&xpkg, native);
-        assert_runs(&system);
-        let with = Trace::of(&system);
-        assert!(overlay.upper_paths().1.is_empty(), "installing hid something: {:?}", overlay.upper_paths().1);
-        overlay.remount();
-        with.assert_same(&Trace::of(&system), &[]);
-        assert_runs(&system);
+#[test]
+fn an_overlay_of_alpine_changes_only_above_and_survives_remounts() {
+    overlay(Ecosystem::Alpine);
+}
 
-        remove(&xpkg, native);
-        before.assert_same(&Trace::of(&system), &[]);
-        overlay.remount();
-        before.assert_same(&Trace::of(&system), &[]);
-        let (paths, whiteouts) = overlay.upper_paths();
-        assert!(whiteouts.is_empty(), "whiteouts over nothing: {whiteouts:?}");
-        for path in paths.difference(&above) {
-            let dir = overlay.upper().join(path).symlink_metadata().unwrap().is_dir();
-            let database = PACKED.iter().any(|p| path == Path::new(p)) || path == Path::new("etc/apk/world");
-            assert!(dir || database, "/{} was copied up for nothing", path.display());
-            assert!(below.contains_key(path) || before.seen().contains_key(path), "/{} is an orphan", path.display());
-        }
+fn overlay(native: Ecosystem) {
+    let Some(fresh) = System::fresh(native) else { return };
+    let Some(mut overlay) = Overlay::new(fresh.dir()) else { return };
+    let system = System::at(native, overlay.merged());
+    let (xpkg, _cache) = prepared(&system);
+    // Alpine's own triggers make some applet links anew whenever a program comes: that is not our doing.
+    let spare = if native == Ecosystem::Openwrt { "iw" } else { "doas" };
+    system.ok(["apk", "add", spare]);
+    system.ok(["apk", "del", spare]);
+    let before = Trace::of(&system);
+    let (above, _) = overlay.upper_paths();
+    let below = xpkg_fixtures::real::snapshot(&overlay.lower()).unwrap();
+
+    install(&xpkg, native);
+    assert_runs(&system);
+    let with = Trace::of(&system);
+    assert!(overlay.upper_paths().1.is_empty(), "installing hid something: {:?}", overlay.upper_paths().1);
+    overlay.remount();
+    with.assert_same(&Trace::of(&system), &[]);
+    assert_runs(&system);
+
+    remove(&xpkg, native);
+    before.assert_same(&Trace::of(&system), &[]);
+    overlay.remount();
+    before.assert_same(&Trace::of(&system), &[]);
+    let (paths, whiteouts) = overlay.upper_paths();
+    assert!(whiteouts.is_empty(), "whiteouts over nothing: {whiteouts:?}");
+    for path in paths.difference(&above) {
+        let dir = overlay.upper().join(path).symlink_metadata().unwrap().is_dir();
+        let database = PACKED.iter().any(|p| path == Path::new(p)) || path == Path::new("etc/apk/world");
+        assert!(dir || database, "/{} was copied up for nothing", path.display());
+        assert!(below.contains_key(path) || before.seen().contains_key(path), "/{} is an orphan", path.display());
     }
 }

@@ -1,7 +1,6 @@
-//! Damaged, unsigned and foreign indexes and packages, broken downloads and full disks: each is refused in its own words,
-//! and the root stays as it was.
+//! Damaged, unsigned, foreign and outdated indexes and packages, broken downloads and full disks: each is refused in its own
+//! words, and the root stays as it was.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -45,20 +44,6 @@ impl Mirror {
     }
 }
 
-/// Words by case; no two cases of different kinds may say the same.
-#[derive(Default)]
-struct Said(BTreeMap<String, String>);
-
-impl Said {
-    /// Takes down what was said. Addresses and digests are no words of their own.
-    fn note(&mut self, case: &str, words: &str, must: &[&str]) {
-        for word in must {
-            assert!(words.contains(word), "{case}: `{word}` is not in: {words}");
-        }
-        self.0.insert(case.to_owned(), words.to_owned());
-    }
-}
-
 fn key_dir(data: &Path, world: &str) -> PathBuf {
     data.join(if world == "alpine" { "alpine-3.19/keys" } else { "openwrt-25.12/keys" })
 }
@@ -82,9 +67,9 @@ fn indexes() {
         }
     }
     let before = Trace::of(&system);
-    let mut said = Said::default();
-    let mut refused = |case: &str, source: &str, must: &[&str]| {
-        said.note(case, &xpkg.refused(["update", source]), must);
+    let refused = |case: &str, source: &str, must: &[&str]| {
+        let words = xpkg.refused(["update", source]);
+        assert!(must.iter().all(|word| words.contains(word)), "{case}: {must:?} is not in: {words}");
         before.assert_same(&Trace::of(&system), &EXCEPT);
     };
 
@@ -129,6 +114,13 @@ fn indexes() {
     mirror.server.heal(&format!("/{path}"));
 
     xpkg.ok(["update", "alpine", "openwrt"]);
+    // Rightly signed, and older than what was accepted before.
+    let path = "alpine/x86_64/APKINDEX.tar.gz";
+    mirror.copy(&data.join("alpine-3.19/main/x86_64/APKINDEX.tar.gz"), path);
+    xpkg.ok(["update", "alpine"]);
+    mirror.put(path, &alpine);
+    refused("v2: an index from before", "alpine", &["older than one seen before"]);
+    xpkg.ok(["update", "--allow-older", "alpine"]);
     before.assert_same(&Trace::of(&system), &EXCEPT);
 }
 
@@ -177,7 +169,8 @@ fn packages_of_the_other_world() {
     xpkg.ok(["source", "add", "main", &url, "--ecosystem", "alpine", "--keys", keys.to_str().unwrap()]);
     xpkg.ok(["update", "main"]);
     let before = Trace::of(&system);
-    let jq = Package { system: &system, xpkg: xpkg.clone(), mirror: &mirror, path: path.clone(), spec: "alpine:jq", before };
+    let jq =
+        Package { system: &system, xpkg: xpkg.clone(), mirror: &mirror, path: path.clone(), spec: "alpine:jq", before };
     let parts = members(&good);
     let [signature, control, payload] = parts.as_slice() else { panic!("{} members", parts.len()) };
     let (control_at, payload_at) = (signature.packed.len(), signature.packed.len() + control.packed.len());
@@ -188,7 +181,11 @@ fn packages_of_the_other_world() {
     let mut other_header = gzip(&flipped(&control.content, text + 10));
     other_header = join([signature.packed.as_slice(), &other_header, &payload.packed]);
     jq.refused("another header", &other_header, &["jq-1.7.1-r0.apk"]);
-    jq.refused("a byte of the payload", &flipped(&good, payload_at + payload.packed.len() / 2), &["is not what was promised"]);
+    jq.refused(
+        "a byte of the payload",
+        &flipped(&good, payload_at + payload.packed.len() / 2),
+        &["is not what was promised"],
+    );
     jq.refused("half a file", &good[..good.len() / 2], &["bytes, the index says"]);
     jq.refused("another package", &other, &["bytes, the index says"]);
     let mut same_size = other.clone();

@@ -10,8 +10,8 @@ use crate::terminal::outln;
 
 pub fn fetch(context: &Context<'_>, arguments: &Fetch) -> Result<Done, Failure> {
     let mut session = context.session()?;
-    let specs: Result<Vec<_>, _> = arguments.packages.iter().map(|p| p.parse()).collect();
-    let written = session.fetch(&specs.map_err(Failure::usage)?, &arguments.output, arguments.recursive)?;
+    let specs: Result<Vec<_>, Failure> = arguments.packages.iter().map(|p| super::spec(p)).collect();
+    let written = session.fetch(&specs?, &arguments.output, arguments.recursive)?;
     context.terminal.finish();
     let paths: Vec<String> = written.iter().map(|p| p.display().to_string()).collect();
     if context.global.json {

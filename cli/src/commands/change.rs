@@ -1,5 +1,7 @@
 //! The commands that change a root: install, upgrade, remove, autoremove, hold.
 
+use std::path::Path;
+
 use serde_json::json;
 use xpkg_pipeline::{Apply, Depth, Error, Prepared, Request, Session, Upgrade as Which};
 
@@ -14,9 +16,12 @@ pub fn install(context: &Context<'_>, arguments: &Install) -> Result<Done, Failu
     let mut request = Request::default();
     for text in &arguments.packages {
         if is_file(text) {
+            if !Path::new(text).is_file() {
+                return Err(Failure::usage(format!("there is no file {text}")));
+            }
             request.local.push(session.open_local(text.as_ref())?);
         } else {
-            request.install.push(text.parse().map_err(Failure::usage)?);
+            request.install.push(super::spec(text)?);
         }
     }
     let outcome = change(context, &mut session, &request, &arguments.change);
@@ -30,7 +35,9 @@ pub fn install(context: &Context<'_>, arguments: &Install) -> Result<Done, Failu
                     return Err(Failure::Pipeline(error));
                 }
                 super::source::add_release(context, &mut session, release)?;
-                session.update(&[], false)?;
+                for outcome in session.update(&[], false)? {
+                    outcome.result?;
+                }
                 change(context, &mut session, &request, &arguments.change)
             }
             _ => Err(Failure::Pipeline(error)),
@@ -39,11 +46,13 @@ pub fn install(context: &Context<'_>, arguments: &Install) -> Result<Done, Failu
     }
 }
 
-/// A package file, as apk and opkg tell it from a name: it has a slash or a package's ending and is there.
+/// Whether a file is meant, not a name: it has a slash where no world or capability does, or it is there and has a package's
+/// ending.
 fn is_file(text: &str) -> bool {
-    let path = std::path::Path::new(text);
-    text.contains('/') && !text.starts_with("cmd:") && path.is_file()
-        || path.extension().is_some_and(|e| e == "apk" || e == "ipk") && path.is_file()
+    let path = Path::new(text);
+    let dotted = ["/", "./", "../"].iter().any(|start| text.starts_with(start));
+    let package = path.extension().is_some_and(|e| e == "apk" || e == "ipk");
+    dotted && (package || path.is_file()) || package && (path.is_file() || text.contains('/'))
 }
 
 pub fn upgrade(context: &Context<'_>, arguments: &Upgrade) -> Result<Done, Failure> {
@@ -51,8 +60,8 @@ pub fn upgrade(context: &Context<'_>, arguments: &Upgrade) -> Result<Done, Failu
     let upgrade = if arguments.packages.is_empty() {
         Which::All
     } else {
-        let named: Result<_, _> = arguments.packages.iter().map(|p| p.parse()).collect();
-        Which::Named(named.map_err(Failure::usage)?)
+        let named: Result<_, Failure> = arguments.packages.iter().map(|p| super::spec(p)).collect();
+        Which::Named(named?)
     };
     let request = Request { upgrade, ..Request::default() };
     change(context, &mut session, &request, &arguments.change)
@@ -60,8 +69,8 @@ pub fn upgrade(context: &Context<'_>, arguments: &Upgrade) -> Result<Done, Failu
 
 pub fn remove(context: &Context<'_>, arguments: &Remove) -> Result<Done, Failure> {
     let mut session = context.session()?;
-    let named: Result<_, _> = arguments.packages.iter().map(|p| p.parse()).collect();
-    let request = Request { remove: named.map_err(Failure::usage)?, cascade: arguments.cascade, ..Request::default() };
+    let named: Result<_, Failure> = arguments.packages.iter().map(|p| super::spec(p)).collect();
+    let request = Request { remove: named?, cascade: arguments.cascade, ..Request::default() };
     change(context, &mut session, &request, &Change::default())
 }
 
@@ -73,13 +82,21 @@ pub fn autoremove(context: &Context<'_>) -> Result<Done, Failure> {
 
 pub fn hold(context: &Context<'_>, arguments: &Hold) -> Result<Done, Failure> {
     let mut session = context.session()?;
-    let specs: Result<Vec<_>, _> = arguments.packages.iter().map(|p| p.parse()).collect();
-    let specs = specs.map_err(Failure::usage)?;
+    let specs: Result<Vec<_>, Failure> = arguments.packages.iter().map(|p| super::spec(p)).collect();
+    let specs = specs?;
     if !context.global.dry_run {
         session.hold(&specs, !arguments.release)?;
     }
     if context.global.json {
         terminal::json("hold", json!({ "packages": arguments.packages, "held": !arguments.release }));
+    } else {
+        let verb = match (arguments.release, context.global.dry_run) {
+            (false, false) => "held",
+            (true, false) => "released",
+            (false, true) => "would be held",
+            (true, true) => "would be released",
+        };
+        context.terminal.say(&format!("{verb}: {}", arguments.packages.join(", ")));
     }
     Ok(Done::Well)
 }
@@ -95,7 +112,7 @@ fn change(context: &Context<'_>, session: &mut Session, request: &Request, optio
     context.terminal.finish();
     if global.dry_run || prepared.plan().is_empty() && !prepared.changes_intent() {
         show(context, &prepared, false);
-        return Ok(Done::Well);
+        return Ok(Done::well_if(!prepared.is_incomplete()));
     }
     if !global.json && !global.quiet {
         report::plan_text(&prepared);
@@ -113,7 +130,7 @@ fn change(context: &Context<'_>, session: &mut Session, request: &Request, optio
         }
         terminal::json("plan", body);
     } else {
-        for note in &receipt.notes {
+        for note in receipt.notes.iter().filter(|n| !prepared.notes().contains(n)) {
             context.terminal.say(&format!("note: {note}"));
         }
         for script in &receipt.scripts_skipped {
@@ -127,7 +144,7 @@ fn change(context: &Context<'_>, session: &mut Session, request: &Request, optio
         }
         context.terminal.say("done");
     }
-    Ok(Done::Well)
+    Ok(Done::well_if(!prepared.is_incomplete()))
 }
 
 fn show(context: &Context<'_>, prepared: &Prepared, done: bool) {

@@ -1,7 +1,7 @@
 //! The commands that only answer: search, info, list, files, owns, why.
 
 use serde_json::json;
-use xpkg_model::Spec;
+use xpkg_pipeline::Session;
 
 use super::{Context, Done};
 use crate::args::{Files, Info, List, Owns, Search, Why};
@@ -11,33 +11,38 @@ use crate::{report, terminal};
 
 pub fn search(context: &Context<'_>, arguments: &Search) -> Result<Done, Failure> {
     let session = context.session()?;
-    let mut found = session.search(&arguments.patterns, arguments.name_only)?;
-    found.sort_by(|a, b| (a.ecosystem, &a.name, &a.source).cmp(&(b.ecosystem, &b.name, &b.source)));
+    let found = session.search(&arguments.patterns, arguments.name_only)?;
     context.terminal.finish();
     if context.global.json {
-        let packages: Vec<_> = found
-            .iter()
-            .map(|f| json!({ "ecosystem": f.ecosystem, "name": f.name, "version": f.version, "description": f.description, "source": f.source, "installed_version": f.installed }))
-            .collect();
-        terminal::json("search", json!({ "packages": packages }));
+        terminal::json_list("search", "packages", || found.iter());
     } else {
-        let rows: Vec<Vec<String>> = found
-            .iter()
-            .map(|f| {
-                let mark = if f.installed.is_some() { "*" } else { " " };
-                vec![format!("{mark} {}:{}", f.ecosystem, f.name), f.version.clone(), f.description.clone()]
+        terminal::rows(|| {
+            found.iter().map(|f| {
+                let mark = if f.installed_version.is_some() { "*" } else { " " };
+                vec![format!("{mark} {}:{}", f.ecosystem, f.name), f.version.to_owned(), f.description.to_owned()]
             })
-            .collect();
-        terminal::table(&rows);
+        });
+    }
+    if found.is_empty() {
+        tell_missing(context, &session)?;
     }
     Ok(Done::well_if(!found.is_empty()))
+}
+
+/// A source that was never fetched may be why nothing was found.
+fn tell_missing(context: &Context<'_>, session: &Session) -> Result<(), Failure> {
+    let missing = session.never_updated()?;
+    if !missing.is_empty() {
+        context.terminal.say(&format!("note: not fetched yet: {}; `xpkg update` does it", missing.join(", ")));
+    }
+    Ok(())
 }
 
 pub fn info(context: &Context<'_>, arguments: &Info) -> Result<Done, Failure> {
     let session = context.session()?;
     let mut all = Vec::new();
     for text in &arguments.packages {
-        let spec: Spec = text.parse().map_err(Failure::usage)?;
+        let spec = super::spec(text)?;
         let answers = session.info(&spec)?;
         if answers.is_empty() {
             context.terminal.say(&format!("no package is called {text}"));
@@ -45,6 +50,9 @@ pub fn info(context: &Context<'_>, arguments: &Info) -> Result<Done, Failure> {
         all.push(answers);
     }
     let complete = all.iter().all(|answers| !answers.is_empty());
+    if !complete {
+        tell_missing(context, &session)?;
+    }
     let answers: Vec<_> = all.into_iter().flatten().collect();
     if context.global.json {
         let packages: Vec<_> = answers
@@ -122,7 +130,7 @@ pub fn list(context: &Context<'_>, arguments: &List) -> Result<Done, Failure> {
 
 pub fn files(context: &Context<'_>, arguments: &Files) -> Result<Done, Failure> {
     let session = context.session()?;
-    let spec: Spec = arguments.package.parse().map_err(Failure::usage)?;
+    let spec = super::spec(&arguments.package)?;
     let paths = session.files(&spec)?;
     if context.global.json {
         let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();

@@ -29,8 +29,12 @@ pub fn run(context: &Context<'_>, command: &Source) -> Result<Done, Failure> {
                 priority: priority.unwrap_or(0),
             };
             session.source_add(&new)?;
+            context.terminal.say(&format!("added source {name}; `xpkg update` fetches its index"));
         }
-        Source::Remove { name } => session.source_remove(name)?,
+        Source::Remove { name } => {
+            session.source_remove(name)?;
+            context.terminal.say(&format!("removed source {name}"));
+        }
         Source::Enable { name } => session.source_enable(name, true)?,
         Source::Disable { name } => session.source_enable(name, false)?,
         Source::Set { name, settings } => {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use xpkg_formats::apk::db::DigestKind;
+use xpkg_formats::apk::db::{self, DigestKind};
 use xpkg_model::payload::{Digest, EntryKind};
 use xpkg_model::root::{Node, NodeKind, RootView};
 use xpkg_model::{Ecosystem, RelPath};
@@ -13,6 +13,9 @@ use crate::state::LinkOwner;
 use crate::transaction::outgoing::{OldFile, Outgoing, digest_of};
 use crate::transaction::survey::{Fate, Incoming, Item};
 use crate::{Error, Options, Result};
+
+/// How a refusal ends that `replace_applets` would lift.
+pub const ONLY_ON_REQUEST: &str = "it is replaced only on request";
 
 /// Everything a decision looks at.
 pub struct Judge<'a> {
@@ -50,6 +53,9 @@ impl Judge<'_> {
         let old = self.outgoing.files.get(&item.real);
         if item.entry.kind == EntryKind::Dir {
             return Ok(self.directory(item, node.as_ref(), old));
+        }
+        if is_record(&item.real) {
+            return Ok(Err("package managers keep their own records there".to_owned()));
         }
         if let Some(owner) = self.owners.get(&item.real) {
             return Ok(self.owned(package, item, owner, node, decided));
@@ -148,7 +154,7 @@ impl Judge<'_> {
                 decided.displaced.push((item.real.clone(), node, Some(owner), by));
                 return Ok(Fate::Displace);
             }
-            return Err(format!("{of} (a link to a small built-in tool; it is replaced only on request)"));
+            return Err(format!("{of} (a link to a small built-in tool; {ONLY_ON_REQUEST})"));
         }
         Err(of)
     }
@@ -168,7 +174,7 @@ impl Judge<'_> {
             return Ok(Fate::Write);
         }
         Err(match lent {
-            true => "a link to a small built-in tool is there; it is replaced only on request".to_owned(),
+            true => format!("a link to a small built-in tool is there; {ONLY_ON_REQUEST}"),
             false => "it is there already, with other content, and belongs to no package".to_owned(),
         })
     }
@@ -217,4 +223,22 @@ impl Judge<'_> {
             None => Ok(true),
         }
     }
+}
+
+/// Databases, choices and journals of the root's package managers: never payload, whether they are there yet or not.
+fn is_record(path: &RelPath) -> bool {
+    const RECORDS: [&[u8]; 5] = [
+        crate::state::STATE.as_bytes(),
+        b"etc/xpkg/world",
+        b"etc/apk/world",
+        b"lib/apk/db/lock",
+        db::INSTALLED.as_bytes(),
+    ];
+    let bytes = path.as_bytes();
+    let beside_it =
+        |record: &[u8]| bytes.strip_prefix(record).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"-"));
+    RECORDS.iter().any(|record| beside_it(record))
+        || bytes.starts_with(b"usr/lib/xpkg/journal/")
+        || bytes.starts_with(b"lib/apk/db/scripts.tar")
+        || bytes == b"lib/apk/db/triggers"
 }

@@ -65,10 +65,7 @@ impl LiveRunner {
     fn start(&self, call: &ScriptCall<'_>, script: &RelPath) -> Result<(Child, File), String> {
         let program = match &self.program {
             Some(program) => program.clone(),
-            // Without a mounted /proc the name it was called by is the next best.
-            None => std::env::current_exe()
-                .or_else(|e| std::env::args_os().next().map(PathBuf::from).ok_or(e))
-                .map_err(|e| format!("the helper program is not known: {e}"))?,
+            None => own_program().map_err(|e| format!("the helper program is not known: {e}"))?,
         };
         let (output, input) = std::io::pipe().map_err(|e| e.to_string())?;
         let second = input.try_clone().map_err(|e| e.to_string())?;
@@ -127,6 +124,21 @@ impl LiveRunner {
         File::from(fd).write_all(call.text).map_err(|e| format!("the script could not be written: {e}"))?;
         Ok(scratch)
     }
+}
+
+/// This program's own file. Without a mounted /proc it is what the program was called by, found as a shell finds it: the
+/// helper starts in another directory.
+fn own_program() -> std::io::Result<PathBuf> {
+    let error = match std::env::current_exe() {
+        Ok(path) => return Ok(path),
+        Err(error) => error,
+    };
+    let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    if called.components().nth(1).is_some() {
+        return std::path::absolute(called);
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| PATH.into());
+    std::env::split_paths(&path).map(|dir| dir.join(&called)).find(|file| file.is_file()).ok_or(error)
 }
 
 /// A script file in the root, for as long as it runs.

@@ -84,7 +84,7 @@ pub(super) fn stage(
         state.note(input.options.now, summary(input));
     }
     work.prepared.native.stage(target, &changes)?;
-    stage_own_world(target, input, &state)?;
+    stage_own_world(target, input, &state, &work.prepared.vanished)?;
     stage_state(target, &state)?;
     work.prepared.state = state;
     Ok(())
@@ -268,9 +268,16 @@ fn summary(input: &ApplyInput<'_>) -> String {
     parts.join(", ")
 }
 
-/// `/etc/xpkg/world`: foreign choices, with their scope. Lines that name nothing installed stay: they are a person's.
-fn stage_own_world(target: &mut dyn Target, input: &ApplyInput<'_>, state: &State) -> Result<()> {
+/// `/etc/xpkg/world`: foreign choices, with their scope. Lines that name nothing installed stay: they are a person's. Who
+/// removes one of ours with the native manager (`vanished`) does not want it any more.
+fn stage_own_world(
+    target: &mut dyn Target,
+    input: &ApplyInput<'_>,
+    state: &State,
+    vanished: &BTreeSet<(Ecosystem, String)>,
+) -> Result<()> {
     let old = state::read_world(target)?;
+    let gone = |spec: &Spec| spec.ecosystem.is_some_and(|e| vanished.contains(&(e, spec.dependency.name.clone())));
     let removed = |spec: &Spec| {
         let key = |s: &xpkg_model::plan::Step| (Some(s.package.ecosystem), s.package.name.clone());
         input
@@ -282,7 +289,8 @@ fn stage_own_world(target: &mut dyn Target, input: &ApplyInput<'_>, state: &Stat
     let ours = |spec: &Spec| {
         spec.ecosystem.and_then(|e| state.packages.get(&(e, spec.dependency.name.clone()))).is_some_and(|p| !p.explicit)
     };
-    let mut specs: Vec<Spec> = old.iter().filter(|spec| !removed(spec) && !ours(spec)).cloned().collect();
+    let mut specs: Vec<Spec> =
+        old.iter().filter(|spec| !removed(spec) && !ours(spec) && !gone(spec)).cloned().collect();
     for ((ecosystem, name), _) in state.packages.iter().filter(|(_, p)| p.explicit) {
         let there = |spec: &Spec| spec.ecosystem == Some(*ecosystem) && spec.dependency.name == *name;
         if !specs.iter().any(there) {

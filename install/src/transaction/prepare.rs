@@ -33,6 +33,8 @@ pub(super) struct Prepared<'a> {
     pub dirs: BTreeSet<RelPath>,
     /// Names of foreign packages that have another name in the native database.
     pub renamed: BTreeMap<String, String>,
+    /// Foreign packages that the native manager removed since they were ours.
+    pub vanished: BTreeSet<(Ecosystem, String)>,
 }
 
 /// A block of most file systems that roots are on: what a small file takes.
@@ -67,6 +69,7 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
         Ok(())
     })?;
     // What the native manager removed or replaced in the meantime is no longer ours.
+    let vanished = state.packages.keys().filter(|key| !alive.contains(*key)).cloned().collect();
     state.packages.retain(|key, _| alive.contains(key));
     for step in input.plan.steps.iter().filter(|s| s.action != Action::Install) {
         let old = step.old.as_deref().unwrap_or(&step.package);
@@ -138,7 +141,7 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
     let removals = removals(root, &outgoing, &claims, &protected, &state, &|p| delivered.contains(p), &is_foreign)?;
     let scripts = old_scripts(root, &native, &outgoing)?;
     let dirs = staging_dirs(root, &incoming)?;
-    Ok(Prepared { native, state, incoming, outgoing, removals, decided, scripts, gone, dirs, renamed })
+    Ok(Prepared { native, state, incoming, outgoing, removals, decided, scripts, gone, dirs, renamed, vanished })
 }
 
 /// The identity in the database is that of the package we put there.

@@ -135,7 +135,6 @@ fn run(
     };
     observer.event(Event::Detail(format!("running {package}.{}", call.kind.as_str())));
     if let Err(reason) = runner.run(call, observer) {
-        observer.event(Event::Warning(format!("{package}: {} failed: {reason}", call.kind.as_str())));
         receipt.failures.push(ScriptFailure { package, kind: call.kind, reason });
     }
 }

@@ -9,6 +9,10 @@ use super::codec::{Bad, Reader, put_bytes, put_int, put_str};
 /// Packages of one block: enough for deflate to find what repeats, few enough to inflate for one row.
 pub(super) const PER_BLOCK: usize = 32;
 
+/// Room made for a list before its items are read. What a solve looks at stays in memory until its end, and a list that grows by
+/// doubling would take up to four times what it holds.
+const AT_ONCE: usize = 1024;
+
 /// Packs a block's packages: the hot bytes and the cold ones.
 pub(super) fn write_block(packages: &[Package]) -> (Vec<u8>, Vec<u8>) {
     let (mut hot, mut cold, mut row) = (Vec::new(), Vec::new(), Vec::new());
@@ -141,7 +145,9 @@ pub(super) fn read_hot(hot: &[u8], row: usize, ecosystem: Ecosystem) -> Result<P
     p.layer = r.int32()?;
     p.filename = Some(r.string()?).filter(|f| !f.is_empty());
     p.depends = read_requirements(&mut r)?;
-    for _ in 0..r.count()? {
+    let n = r.count()?;
+    p.provides.reserve_exact(n.min(AT_ONCE));
+    for _ in 0..n {
         let name = r.string()?;
         let version = if r.byte()? == 1 { Some(r.string()?) } else { None };
         p.provides.push(Provide { name, version });
@@ -164,12 +170,16 @@ pub(super) fn read_hot(hot: &[u8], row: usize, ecosystem: Ecosystem) -> Result<P
 
 fn read_requirements(r: &mut Reader<'_>) -> Result<Vec<Requirement>, Bad> {
     let n = r.count()?;
-    (0..n).map(|_| Requirement::any_of(read_dependencies(r)?).ok_or(Bad("an empty requirement"))).collect()
+    let mut list = Vec::with_capacity(n.min(AT_ONCE));
+    for _ in 0..n {
+        list.push(Requirement::any_of(read_dependencies(r)?).ok_or(Bad("an empty requirement"))?);
+    }
+    Ok(list)
 }
 
 fn read_dependencies(r: &mut Reader<'_>) -> Result<Vec<Dependency>, Bad> {
     let n = r.count()?;
-    let mut list = Vec::new();
+    let mut list = Vec::with_capacity(n.min(AT_ONCE));
     for _ in 0..n {
         let flags = r.byte()?;
         list.push(Dependency {

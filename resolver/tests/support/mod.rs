@@ -203,7 +203,13 @@ fn read_line(case: &mut Case, line: &str) -> Result<(), Failure> {
             let foreign = package.ecosystem != case.host.native;
             let has = |flag: &str| flags.iter().any(|f| f == flag);
             let (explicit, held) = (has("explicit"), has("held"));
-            case.installed.packages.push(InstalledPackage { package, explicit, held, foreign, registered_as: None });
+            case.installed.packages.push(InstalledPackage {
+                package: package.into(),
+                explicit,
+                held,
+                foreign,
+                registered_as: None,
+            });
         }
         "offer" => case.offers.packages.push(Arc::new(package(rest)?.0)),
         "file" => case.request.local.push(Arc::new(package(rest)?.0)),

@@ -111,3 +111,17 @@ impl Read for Checked<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_dot_name;
+
+    #[test]
+    fn only_names_at_the_top_are_dot_names() {
+        for (name, expected) in
+            [(".dummy", true), ("./usr", false), (".", false), ("..", false), ("etc/.x", false), (".config/x", false)]
+        {
+            assert_eq!(is_dot_name(name.as_bytes()), expected, "{name}");
+        }
+    }
+}
