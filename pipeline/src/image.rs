@@ -208,10 +208,8 @@ fn request(spec: &Spec) -> Result<Request, Error> {
             .map(|t| t.parse().map_err(|e: xpkg_model::dependency::DependencyError| Error::NotPossible(e.to_string())))
             .collect()
     };
-    let mut request = Request::default();
-    request.install = parse(&spec.packages.install)?;
-    request.remove = parse(&spec.packages.remove)?;
-    Ok(request)
+    let (install, remove) = (parse(&spec.packages.install)?, parse(&spec.packages.remove)?);
+    Ok(Request { install, remove, ..Request::default() })
 }
 
 /// Where images keep indexes and packages: the builder's own cache, not the image's.

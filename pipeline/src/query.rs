@@ -231,7 +231,6 @@ impl Session {
         if let Some(node) = xpkg_resolver::why(&installed, &host, &spec) {
             return Ok(WhyAnswer { found: true, text: format!("{node}\n"), reasons: vec![node] });
         }
-        drop(ground);
         let capability = &spec.dependency.name;
         let by_host = host.provides.iter().find(|p| p.ecosystem == spec.ecosystem && p.provide.name == *capability);
         if let Some(gift) = by_host {

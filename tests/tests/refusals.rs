@@ -83,7 +83,7 @@ fn indexes() {
     mirror.put(path, &index.packed);
     refused("v2: no signature", "alpine", &["is not signed"]);
     mirror.put(path, &alpine[..alpine.len() / 2]);
-    refused("v2: half an index", "alpine", &[]);
+    refused("v2: half an index", "alpine", &["bad signature"]);
     mirror.put(path, &alpine);
     refused("v2: a foreign key", "alpine-foreign", &["not among the keys"]);
     mirror.server.fault(&format!("/{path}"), Fault::Truncate(1000));
@@ -104,9 +104,9 @@ fn indexes() {
     mirror.put(path, &plain[..meta.end]);
     refused("v3: no signature", "openwrt", &["is not signed"]);
     mirror.put(path, &openwrt[..openwrt.len() / 2]);
-    refused("v3: half an index", "openwrt", &[]);
+    refused("v3: half an index", "openwrt", &["malformed", "ends too early"]);
     mirror.put(path, &flipped(&openwrt, openwrt.len() / 2));
-    refused("v3: a byte of the packed index", "openwrt", &[]);
+    refused("v3: a byte of the packed index", "openwrt", &["malformed"]);
     mirror.put(path, &openwrt);
     refused("v3: a foreign key", "openwrt-foreign", &["not among the keys"]);
     mirror.server.fault(&format!("/{path}"), Fault::Truncate(1000));
@@ -175,12 +175,13 @@ fn packages_of_the_other_world() {
     let [signature, control, payload] = parts.as_slice() else { panic!("{} members", parts.len()) };
     let (control_at, payload_at) = (signature.packed.len(), signature.packed.len() + control.packed.len());
 
-    jq.refused("a byte of the header", &flipped(&good, control_at + control.packed.len() / 2), &["jq-1.7.1-r0.apk"]);
-    // A header that unpacks well and is another: the byte is in the text, the member is packed anew, padded to its length.
-    let text = control.content.windows(6).position(|w| w == b"pkgver").unwrap();
-    let mut other_header = gzip(&flipped(&control.content, text + 10));
-    other_header = join([signature.packed.as_slice(), &other_header, &payload.packed]);
-    jq.refused("another header", &other_header, &["jq-1.7.1-r0.apk"]);
+    // A flipped byte breaks the header's own packing; one that packs well is another package's.
+    jq.refused("a byte of the header", &flipped(&good, control_at + control.packed.len() / 2), &["malformed"]);
+    let version = control.content.windows(9).position(|w| w == b"pkgver = ").unwrap();
+    let header = gzip(&flipped(&control.content, version + 9));
+    let mut other_header = join([signature.packed.as_slice(), &header, &payload.packed]);
+    other_header.resize(good.len(), 0);
+    jq.refused("another header", &other_header, &["is not what was promised", "identity"]);
     jq.refused(
         "a byte of the payload",
         &flipped(&good, payload_at + payload.packed.len() / 2),
@@ -190,7 +191,7 @@ fn packages_of_the_other_world() {
     jq.refused("another package", &other, &["bytes, the index says"]);
     let mut same_size = other.clone();
     same_size.resize(good.len(), 0);
-    jq.refused("another package of that size", &same_size, &["jq-1.7.1-r0.apk"]);
+    jq.refused("another package of that size", &same_size, &["is not what was promised", "identity"]);
     let request = format!("/{path}");
     mirror.server.fault(&request, Fault::Truncate(500));
     jq.refused("a truncated download", &good, &["could not be fetched"]);

@@ -153,7 +153,9 @@ pub(super) fn recover(root: &Arc<OwnedFd>, observer: &dyn Observer) -> Result<()
             None => false, // torn before its first line: nothing was staged
         };
         if state == "committed" {
-            observer.event(Event::Warning("completing a transaction that was interrupted".to_owned()));
+            observer.event(Event::Warning(
+                "completing a transaction that was interrupted; its post-scripts and triggers are not run".to_owned(),
+            ));
             commit::carry_out(root, id, &ops, owners, None)?;
         } else {
             observer.event(Event::Warning("undoing a transaction that was interrupted".to_owned()));
