@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 
 /// Inflated hot blocks kept: some 20 KiB each.
 const BLOCKS_KEPT: usize = 16;
-/// Packages remembered while somebody holds them, so that one asked for twice exists once.
-const PACKAGES_KNOWN: usize = 2048;
+/// Packages remembered at least before those that nobody holds any more are forgotten. A remembered one keeps its memory.
+const PACKAGES_KNOWN: usize = 128;
 
 /// A catalogue file.
 pub(super) struct CatalogueFile {
@@ -34,7 +34,29 @@ pub(super) struct CatalogueFile {
     unpacker: Rc<RefCell<Unpacker>>,
     /// The last ones used, newest at the end.
     blocks: RefCell<Vec<(u32, Rc<[u8]>)>>,
-    packages: RefCell<HashMap<u32, Weak<Package>>>,
+    packages: RefCell<Known>,
+}
+
+/// Packages that somebody may still hold, so that one asked for twice exists once.
+#[derive(Default)]
+struct Known {
+    by_ordinal: HashMap<u32, Weak<Package>>,
+    /// How many there were that somebody held, when it was last looked at.
+    held: usize,
+}
+
+impl Known {
+    fn get(&self, ordinal: u32) -> Option<Arc<Package>> {
+        self.by_ordinal.get(&ordinal)?.upgrade()
+    }
+
+    fn add(&mut self, ordinal: u32, package: &Arc<Package>) {
+        if self.by_ordinal.len() >= PACKAGES_KNOWN.max(self.held * 2) {
+            self.by_ordinal.retain(|_, package| package.strong_count() > 0);
+            self.held = self.by_ordinal.len();
+        }
+        self.by_ordinal.insert(ordinal, Arc::downgrade(package));
+    }
 }
 
 impl CatalogueFile {
@@ -134,16 +156,12 @@ impl CatalogueFile {
 
     /// The package at a place, without its cold fields.
     pub fn package(&self, ordinal: u32) -> Result<Arc<Package>> {
-        if let Some(package) = self.packages.borrow().get(&ordinal).and_then(Weak::upgrade) {
+        if let Some(package) = self.packages.borrow().get(ordinal) {
             return Ok(package);
         }
         let hot = self.hot(ordinal / self.meta.per_block, true)?;
         let package = Arc::new(self.decode(&hot, ordinal)?);
-        let mut known = self.packages.borrow_mut();
-        if known.len() >= PACKAGES_KNOWN {
-            known.retain(|_, package| package.strong_count() > 0);
-        }
-        known.insert(ordinal, Arc::downgrade(&package));
+        self.packages.borrow_mut().add(ordinal, &package);
         Ok(package)
     }
 
