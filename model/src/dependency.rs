@@ -80,7 +80,8 @@ impl Dependency {
     }
 
     /// Whether a package or versioned provide of this name with `version` meets the condition.
-    /// Ignores [`Dependency::conflict`]: the caller knows what to do with a match.
+    /// Ignores [`Dependency::conflict`]: the caller knows what to do with a match. opkg takes equal versions for any
+    /// relation, `<<` and `>>` included, and feeds rely on it (version_constraints_satisfied in opkg's pkg_depends.c).
     pub fn met_by_version(&self, scheme: VersionScheme, version: &str) -> bool {
         if self.op == Op::ANY {
             return true;
@@ -90,7 +91,7 @@ impl Dependency {
         }
         match version::compare(scheme, version, &self.version, self.op.is_fuzzy()) {
             Relation::Less => self.op.0 & 2 != 0,
-            Relation::Equal => self.op.0 & 1 != 0 || self.op.is_fuzzy(),
+            Relation::Equal => self.op.0 & 1 != 0 || self.op.is_fuzzy() || scheme == VersionScheme::Deb,
             Relation::Greater => self.op.0 & 4 != 0,
         }
     }

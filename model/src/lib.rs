@@ -13,6 +13,7 @@ pub mod host;
 pub mod identity;
 pub mod installed;
 pub mod learnt;
+pub mod opkg;
 pub mod package;
 pub mod path;
 pub mod payload;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::opkg::Opkg;
 use crate::{Dependency, Ecosystem, Identity, PackageKey, Provide, Requirement, VersionScheme};
 
 /// The facts that resolving, showing and registering a package need. Contents are elsewhere.
@@ -57,6 +58,9 @@ pub struct Package {
     pub layer: u32,
     /// File name or URL relative to the index, where the index says one (opkg `Filename`, apk `pkgname-spec`).
     pub filename: Option<String>,
+    /// What only opkg's packages say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opkg: Option<Box<Opkg>>,
     /// Index of the source in the catalogue that offered it; `None` when it came from elsewhere.
     pub source: Option<u16>,
 }
@@ -90,6 +94,7 @@ impl Package {
             tags: Vec::new(),
             layer: 0,
             filename: None,
+            opkg: None,
             source: None,
         }
     }
