@@ -34,12 +34,6 @@ pub enum Error {
         /// What is missing.
         reason: String,
     },
-    /// An OpenWrt root whose manager is opkg.
-    #[error("{} is an OpenWrt root with opkg, which xpkg cannot change yet", root.display())]
-    OpkgRoot {
-        /// Which directory.
-        root: PathBuf,
-    },
     /// A world was named and no source offers its packages.
     #[error("no source offers {ecosystem} packages")]
     NoSource {
@@ -160,7 +154,6 @@ impl Error {
             }
             Self::NoSource { .. } => "add one: `xpkg source add NAME URL --ecosystem WORLD --keys DIR`",
             Self::NeverUpdated => "run `xpkg update`",
-            Self::OpkgRoot { .. } => "OpenWrt 25.12 and later have apk",
             Self::UnknownRoot { .. } => "`--root DIR` names the directory of a root file system",
             Self::Refused { .. } => "`xpkg check PACKAGE` shows all findings",
             Self::Unchecked => "add `--fetch`",

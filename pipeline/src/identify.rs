@@ -2,24 +2,29 @@
 
 use std::io::BufReader;
 
-use xpkg_formats::apk::db::{self, Generation};
+use xpkg_formats::apk::db;
 use xpkg_formats::limits::Limits;
 use xpkg_model::root::RootView;
 use xpkg_model::{Ecosystem, RelPath};
 use xpkg_resolver::abi::Release;
+pub use xpkg_shims::registration::Generation as Manager;
 
 use crate::error::Error;
 
 /// Largest identification file read.
 const MAX_TEXT: u64 = 64 << 10;
+/// What opkg knows of a root.
+const OPKG_STATUS: &str = "usr/lib/opkg/status";
+/// Where that is; a root on which nothing was installed yet has no more.
+const OPKG_DIR: &str = "usr/lib/opkg";
 
 /// What a root says of itself.
 #[derive(Clone, Debug)]
 pub struct System {
     /// The world whose manager owns it.
     pub native: Ecosystem,
-    /// Which generation of apk's databases it has.
-    pub generation: Generation,
+    /// Which manager that is.
+    pub manager: Manager,
     /// Its release, where it says one.
     pub release: Option<Release>,
 }
@@ -37,8 +42,10 @@ pub fn identify(root: &dyn RootView, dir: &std::path::Path) -> Result<System, Er
     let id = value(&os, "ID").unwrap_or_default();
     let like = value(&os, "ID_LIKE").unwrap_or_default();
     let is = |word: &str| id == word || like.split_whitespace().any(|w| w == word);
-    let has_database =
-        root.node(&RelPath::literal(db::INSTALLED)).map_err(Error::io("reading the native database"))?.is_some();
+    let has = |path: &'static str| {
+        let node = root.node(&RelPath::literal(path)).map_err(Error::io(format!("looking for /{path}")))?;
+        Ok::<bool, Error>(node.is_some())
+    };
     let native = if openwrt.is_some() || is("openwrt") || is("lede") {
         Ecosystem::Openwrt
     } else if alpine.is_some() || is("alpine") {
@@ -46,13 +53,14 @@ pub fn identify(root: &dyn RootView, dir: &std::path::Path) -> Result<System, Er
     } else {
         return Err(unknown("no /etc/os-release, /etc/openwrt_release or /etc/alpine-release says so"));
     };
-    if !has_database {
-        let opkg = RelPath::literal("usr/lib/opkg");
-        if root.node(&opkg).map_err(Error::io("looking for opkg"))?.is_some() {
-            return Err(Error::OpkgRoot { root: dir.to_owned() });
-        }
-        return Err(unknown("it has no apk database (/lib/apk/db/installed)"));
-    }
+    // A root that went from opkg to apk may keep what opkg left; its database is apk's.
+    let manager = if has(db::INSTALLED)? {
+        generation(root, native)?
+    } else if native == Ecosystem::Openwrt && (has(OPKG_STATUS)? || has(OPKG_DIR)?) {
+        Manager::Opkg
+    } else {
+        return Err(unknown("it has no database of apk (/lib/apk/db/installed) or opkg (/usr/lib/opkg/status)"));
+    };
     let version = match native {
         Ecosystem::Alpine => alpine.map(|v| v.trim().to_owned()).or_else(|| value(&os, "VERSION_ID")),
         Ecosystem::Openwrt => openwrt
@@ -60,17 +68,17 @@ pub fn identify(root: &dyn RootView, dir: &std::path::Path) -> Result<System, Er
             .or_else(|| value(&os, "VERSION_ID").or(value(&os, "VERSION"))),
     };
     let release = version.filter(|v| !v.is_empty()).map(|version| Release { ecosystem: native, version });
-    Ok(System { native, generation: generation(root, native)?, release })
+    Ok(System { native, manager, release })
 }
 
 /// apk 3 writes `f:S` or `g:`; a database without either is apk 3's only if its apk-tools package says so.
-fn generation(root: &dyn RootView, native: Ecosystem) -> Result<Generation, Error> {
+fn generation(root: &dyn RootView, native: Ecosystem) -> Result<Manager, Error> {
     if native == Ecosystem::Openwrt {
-        return Ok(Generation::Apk3);
+        return Ok(Manager::Apk3);
     }
     let path = RelPath::literal(db::INSTALLED);
     let Some(file) = root.open(&path).map_err(Error::io("opening the native database"))? else {
-        return Ok(Generation::Apk2);
+        return Ok(Manager::Apk2);
     };
     let mut major = None;
     db::visit_claims(BufReader::new(file), db::INSTALLED, &Limits::default(), &mut |claim| {
@@ -78,7 +86,7 @@ fn generation(root: &dyn RootView, native: Ecosystem) -> Result<Generation, Erro
             major = claim.version.split('.').next().and_then(|m| m.parse::<u32>().ok());
         }
     })?;
-    Ok(if major.is_some_and(|m| m >= 3) { Generation::Apk3 } else { Generation::Apk2 })
+    Ok(if major.is_some_and(|m| m >= 3) { Manager::Apk3 } else { Manager::Apk2 })
 }
 
 /// A shell-like `KEY=value` line, quotes taken off.

@@ -6,7 +6,7 @@ use std::io::{BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use xpkg_formats::apk::db::{self, Generation};
+use xpkg_formats::apk::db;
 use xpkg_image::spec::{Format, Source as SpecSource, Spec};
 use xpkg_image::tree::{Tree, TreeNode};
 use xpkg_image::{VirtualRoot, base, squashfs};
@@ -19,7 +19,7 @@ use xpkg_resolver::Request;
 
 use crate::change::{Apply, apply_to};
 use crate::error::Error;
-use crate::identify::{System, identify};
+use crate::identify::{Manager, System, identify};
 use crate::prepare::{Depth, Ground, Prepared, prepare};
 use crate::session::Options;
 use crate::sources::read_keys;
@@ -129,7 +129,7 @@ fn start(tree: &mut Tree, spec: &Spec, here: &Path) -> Result<System, Error> {
     }
     let native = spec.base.ecosystem.unwrap_or(Ecosystem::Alpine);
     let arch = spec.base.arch.clone().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-    let generation = if native == Ecosystem::Openwrt { Generation::Apk3 } else { Generation::Apk2 };
+    let manager = if native == Ecosystem::Openwrt { Manager::Apk3 } else { Manager::Apk2 };
     let text = |tree: &mut Tree, path: &'static str, text: &str| {
         put(tree, RelPath::literal(path), text.as_bytes(), spec.source_date_epoch)
     };
@@ -137,7 +137,7 @@ fn start(tree: &mut Tree, spec: &Spec, here: &Path) -> Result<System, Error> {
     {
         text(tree, path, content).map_err(Error::io("making an empty root"))?;
     }
-    Ok(System { native, generation, release: None })
+    Ok(System { native, manager, release: None })
 }
 
 /// Puts the description's sources and keys where a root has its own; gives back those that do not stay.

@@ -6,7 +6,6 @@ use xpkg_model::installed::Installed;
 use xpkg_model::plan::HostUse;
 use xpkg_model::{Action, Dependency, Ecosystem, Op, Package, Plan, Provide, Requirement, dependency};
 use xpkg_shims::provider::{ProviderInput, generate as build};
-use xpkg_shims::registration::Generation as Registers;
 
 use crate::abi::scoped;
 use crate::error::Error;
@@ -57,11 +56,7 @@ pub(crate) fn generate(
             uses.push(used);
         }
     }
-    let registers = match ground.system.generation {
-        xpkg_formats::apk::db::Generation::Apk2 => Registers::Apk2,
-        xpkg_formats::apk::db::Generation::Apk3 => Registers::Apk3,
-    };
-    let mut input = ProviderInput::from_uses(host, foreign, &uses, registers);
+    let mut input = ProviderInput::from_uses(host, foreign, &uses, ground.system.manager);
     for (provide, name) in aliases {
         input.provides.push(provide);
         input.depends.push(name);
