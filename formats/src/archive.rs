@@ -2,6 +2,7 @@
 //! to a file system and never trusts a size.
 
 pub(crate) mod bounded;
+pub(crate) mod gzip;
 pub(crate) mod lines;
 pub(crate) mod member;
 mod pax;

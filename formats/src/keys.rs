@@ -6,6 +6,7 @@
 mod pem;
 mod public;
 mod secret;
+pub mod usign;
 
 use ring::digest;
 
@@ -93,6 +94,11 @@ impl Keyring {
     /// The keys of that id: apk v3 signatures name their key so.
     pub fn with_id(&self, id: [u8; 16]) -> impl Iterator<Item = &PublicKey> {
         self.0.iter().filter(move |key| key.id() == id)
+    }
+
+    /// The keys of that usign fingerprint.
+    pub fn with_usign_id(&self, id: [u8; 8]) -> impl Iterator<Item = &PublicKey> {
+        self.0.iter().filter(move |key| key.usign_id() == Some(id))
     }
 }
 

@@ -11,6 +11,7 @@ pub mod elf;
 mod error;
 pub mod keys;
 pub mod limits;
+pub mod opkg;
 pub mod package;
 
 pub use error::{BoxError, Error};

@@ -11,6 +11,7 @@ use xpkg_model::{Ecosystem, Package};
 use super::index::{IndexInfo, PackageSink};
 use super::v2::signature::{self, Signatures, leading};
 use crate::archive::bounded::read_all;
+use crate::archive::gzip;
 use crate::archive::lines::Lines;
 use crate::archive::member::Metered;
 use crate::archive::tar;
@@ -141,7 +142,7 @@ pub fn write_v2<'a>(
         size += record.len() as u64;
     }
     text.seek(SeekFrom::Start(0)).map_err(io)?;
-    let member = signature::gzip(what, |out| {
+    let member = gzip::pack(what, |out| {
         let item = signature::file(b"DESCRIPTION".to_vec(), 0o644, 0, description.len() as u64);
         tar_write::append(out, &item, &mut description.as_bytes(), what)?;
         let item = signature::file(b"APKINDEX".to_vec(), 0o644, 0, size);

@@ -1,7 +1,5 @@
 //! Public keys: reading them, naming them, and checking one signature.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use p256::pkcs8::{DecodePublicKey as _, EncodePublicKey as _};
 use ring::digest;
@@ -9,7 +7,7 @@ use rsa::pkcs1::EncodeRsaPublicKey as _;
 use rsa::traits::PublicKeyParts as _;
 use xpkg_model::identity::hex;
 
-use super::{Hash, pem};
+use super::{Hash, pem, usign};
 use crate::Error;
 
 /// RSA keys shorter than this are refused. Every key that Alpine ever shipped has 2048 or 4096 bits.
@@ -72,11 +70,14 @@ impl PublicKey {
     }
 
     fn parse_usign(name: &str, text: &str) -> Option<Self> {
-        let line = text.lines().find(|l| !l.starts_with("untrusted comment:") && !l.trim().is_empty())?;
-        let bytes: [u8; 42] = STANDARD.decode(line.trim()).ok()?.try_into().ok()?;
-        let rest = bytes.strip_prefix(b"Ed")?;
+        let bytes: [u8; 42] = usign::decode(text)?.try_into().ok()?;
+        let rest = bytes.strip_prefix(usign::ALGORITHM)?;
         let (id, raw) = rest.split_first_chunk::<8>()?;
-        Some(Self { name: name.to_owned(), kind: Kind::Ed25519 { usign_id: *id }, raw: raw.to_vec() })
+        Some(Self::from_ed25519(name, *id, raw))
+    }
+
+    pub(super) fn from_ed25519(name: &str, usign_id: [u8; 8], raw: &[u8]) -> Self {
+        Self { name: name.to_owned(), kind: Kind::Ed25519 { usign_id }, raw: raw.to_vec() }
     }
 
     /// `rsa`, `p256` or `ed25519`.
@@ -141,8 +142,8 @@ impl PublicKey {
             Kind::Rsa(key) => key.to_public_key_der(),
             Kind::P256(key) => key.to_public_key_der(),
             Kind::Ed25519 { usign_id } => {
-                let bytes = [b"Ed", usign_id.as_slice(), &self.raw].concat();
-                return format!("untrusted comment: public key {}\n{}\n", hex(usign_id), STANDARD.encode(bytes));
+                let bytes = [usign::ALGORITHM, usign_id, &self.raw].concat();
+                return usign::encode(&format!("public key {}", hex(usign_id)), &bytes);
             }
         };
         // Both encoders only fail on lengths that no key reaches.

@@ -8,7 +8,7 @@ use ring::rsa::KeyPair as RsaKeyPair;
 use ring::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512};
 use rsa::pkcs1::DecodeRsaPublicKey as _;
 
-use super::{Hash, PublicKey, pem};
+use super::{Hash, PublicKey, pem, usign};
 use crate::Error;
 
 /// A key that signs.
@@ -20,10 +20,11 @@ pub struct SecretKey {
 enum Kind {
     Rsa(Box<RsaKeyPair>),
     P256(SigningKey),
+    Ed25519(usign::Pair),
 }
 
 impl SecretKey {
-    /// Reads a PEM file without passphrase: PKCS#8, PKCS#1 (`RSA PRIVATE KEY`) or SEC1 (`EC PRIVATE KEY`).
+    /// Reads a key file without passphrase: PEM (PKCS#8, PKCS#1 `RSA PRIVATE KEY`, SEC1 `EC PRIVATE KEY`) or usign's two lines.
     ///
     /// `name` is the secret file's; the public key is called the same with `.pub` behind, as abuild does it.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Error> {
@@ -32,6 +33,9 @@ impl SecretKey {
             return Err(bad("larger than 64 KiB"));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| bad("not text"))?;
+        if !text.contains("-----BEGIN ") {
+            return usign::Pair::parse(text).map(|pair| Self::from_usign(name, pair)).map_err(|reason| bad(&reason));
+        }
         // openssl writes the curve's parameters before the key itself.
         let text = text.find("-----BEGIN EC PRIVATE").map_or(text, |at| text.get(at..).unwrap_or(text));
         let (label, der) = pem::decode(text).ok_or_else(|| bad("broken PEM"))?;
@@ -65,6 +69,20 @@ impl SecretKey {
         Err(bad())
     }
 
+    /// Makes a new Ed25519 key with a fingerprint of its own, as `usign -G` does.
+    pub fn generate_usign(name: &str) -> Result<Self, Error> {
+        let pair = usign::Pair::generate().ok_or_else(|| Error::BadKey {
+            name: name.to_owned(),
+            reason: "the system gives no random numbers".to_owned(),
+        })?;
+        Ok(Self::from_usign(name, pair))
+    }
+
+    fn from_usign(name: &str, pair: usign::Pair) -> Self {
+        let public = PublicKey::from_ed25519(&public_name(name), pair.id(), pair.public());
+        Self { kind: Kind::Ed25519(pair), public }
+    }
+
     fn from_p256(name: &str, key: SigningKey) -> Self {
         let public = PublicKey::from_p256(&public_name(name), *key.verifying_key());
         Self { kind: Kind::P256(key), public }
@@ -82,7 +100,7 @@ impl SecretKey {
         &self.public
     }
 
-    /// Signs a message. ring makes no SHA-1 signatures, and neither does this.
+    /// Signs a message. ring makes no SHA-1 signatures, and neither does this. Ed25519 has its own digest and ignores `hash`.
     pub fn sign(&self, hash: Hash, message: &[u8]) -> Result<Vec<u8>, Error> {
         let bad = |reason: &str| Error::BadKey { name: self.public.name.clone(), reason: reason.to_owned() };
         match &self.kind {
@@ -101,14 +119,16 @@ impl SecretKey {
                     key.sign_prehash(&hash.of(message)).map_err(|_| bad("signing failed"))?;
                 Ok(signature.to_der().as_bytes().to_vec())
             }
+            Kind::Ed25519(pair) => Ok(pair.sign(message)),
         }
     }
 
-    /// The key as a PKCS#8 PEM file; `None` for RSA, whose secret parts ring does not give back.
+    /// The key as a file, PKCS#8 PEM or usign's two lines; `None` for RSA, whose secret parts ring does not give back.
     pub fn to_pem(&self) -> Option<String> {
         match &self.kind {
             Kind::Rsa(_) => None,
             Kind::P256(key) => key.to_pkcs8_der().ok().map(|der| pem::encode("PRIVATE KEY", der.as_bytes())),
+            Kind::Ed25519(pair) => Some(pair.to_text()),
         }
     }
 }

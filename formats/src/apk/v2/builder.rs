@@ -12,6 +12,7 @@ use xpkg_model::{Identity, Package, RelPath};
 
 use super::{pkginfo, signature};
 use crate::Error;
+use crate::archive::gzip;
 use crate::archive::tar::{Item, ItemKind};
 use crate::archive::tar_write;
 use crate::keys::{Hash, SecretKey};
@@ -47,7 +48,7 @@ impl Builder {
     pub fn new(package: Package) -> Result<Self, Error> {
         let what = format!("{}-{}.apk", package.name, package.version);
         let file = tempfile::tempfile().map_err(|e| Error::io(&what, e))?;
-        let data = signature::encoder(Hashed { file, context: Context::new(Hash::Sha256.algorithm()) });
+        let data = gzip::encoder(Hashed { file, context: Context::new(Hash::Sha256.algorithm()) });
         let meta = Meta::new(package, Format::Apk2);
         Ok(Self { meta, what, data, paths: Paths::new(), dirs: BTreeSet::new(), installed_size: 0 })
     }
@@ -129,7 +130,7 @@ impl Builder {
 fn control(meta: &Meta, what: &str) -> Result<Vec<u8>, Error> {
     let info = pkginfo::write(meta, what)?;
     let mtime = meta.package.build_time;
-    signature::gzip(what, |out| {
+    gzip::pack(what, |out| {
         let mut add = |name: String, mode, content: &[u8]| {
             let item = signature::file(name.into_bytes(), mode, mtime, content.len() as u64);
             tar_write::append(out, &item, &mut &*content, what)

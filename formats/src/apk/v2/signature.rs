@@ -1,11 +1,10 @@
 //! The signature members that stand before a package's control member and before an index: `.SIGN.<ALG>.<key name>`.
 
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Seek};
 use std::ops::ControlFlow;
 
-use flate2::{Compression, GzBuilder};
-
 use crate::archive::bounded::read_all;
+use crate::archive::gzip;
 use crate::archive::member::{Digests, Metered};
 use crate::archive::tar::{self, Item, ItemKind};
 use crate::archive::tar_write;
@@ -123,7 +122,7 @@ pub(crate) fn member(signed: &[u8], key: &SecretKey, mtime: u64, what: &str) -> 
     let bytes = key.sign(Hash::Sha256, signed)?;
     let name = [PREFIX, b"RSA256.", public.name.as_bytes()].concat();
     let item = file(name, 0o644, mtime, bytes.len() as u64);
-    gzip(what, |out| tar_write::append(out, &item, &mut bytes.as_slice(), what))
+    gzip::pack(what, |out| tar_write::append(out, &item, &mut bytes.as_slice(), what))
 }
 
 /// A root-owned regular file for the metadata members.
@@ -143,19 +142,4 @@ pub(crate) fn file(name: Vec<u8>, mode: u32, mtime: u64, size: u64) -> Item {
         xattrs: Vec::new(),
         sha1: None,
     }
-}
-
-/// A gzip member whose bytes depend on its content only.
-pub(crate) fn gzip(
-    what: &str,
-    fill: impl FnOnce(&mut flate2::write::GzEncoder<Vec<u8>>) -> Result<(), Error>,
-) -> Result<Vec<u8>, Error> {
-    let mut out = encoder(Vec::new());
-    fill(&mut out)?;
-    out.finish().map_err(|e| Error::io(what, e))
-}
-
-/// An encoder that writes neither a time nor a system of its own.
-pub(crate) fn encoder<W: Write>(out: W) -> flate2::write::GzEncoder<W> {
-    GzBuilder::new().mtime(0).operating_system(3).write(out, Compression::best())
 }
