@@ -130,8 +130,34 @@ impl Package {
         dependency.met_by_version(self.scheme, &self.version)
     }
 
+    /// Whether one of its provides meets a condition. opkg knows no versions of provides: there the package's own version
+    /// counts (pkg_dependence_satisfiable in opkg's pkg_depends.c).
+    pub fn meets_by_provide(&self, provide: &Provide, dependency: &Dependency) -> bool {
+        match (self.scheme, &provide.version) {
+            (VersionScheme::Deb, None) => {
+                provide.name == dependency.name && dependency.met_by_version(self.scheme, &self.version)
+            }
+            _ => dependency.met_by(self.scheme, provide),
+        }
+    }
+
     /// Whether the package, by name or by what it provides, meets a condition. The caller has settled the scope.
     pub fn meets(&self, dependency: &Dependency) -> bool {
-        self.meets_by_name(dependency) || self.provides.iter().any(|p| dependency.met_by(self.scheme, p))
+        self.meets_by_name(dependency) || self.provides.iter().any(|p| self.meets_by_provide(p, dependency))
+    }
+
+    /// Whether installing it takes the other one's place: it says so in `Conflicts` and `Replaces` both, which is how opkg's
+    /// feeds rename and split packages.
+    pub fn takes_the_place_of(&self, other: &Package) -> bool {
+        self.scheme == VersionScheme::Deb
+            && self.ecosystem == other.ecosystem
+            && self.name != other.name
+            && self.replaces.iter().any(|r| r.name == other.name)
+            && self.conflicts().any(|c| other.meets(c))
+    }
+
+    /// Whether it may only go when a person names it.
+    pub fn is_essential(&self) -> bool {
+        self.opkg.as_ref().is_some_and(|opkg| opkg.essential)
     }
 }

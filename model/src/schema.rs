@@ -8,7 +8,7 @@ pub const JSON: Version = Version::new(1, 0, 0);
 /// `/usr/lib/xpkg/state.sqlite`.
 pub const STATE: Version = Version::new(1, 0, 0);
 /// Catalogue files; rebuilt when they differ.
-pub const CATALOGUE: Version = Version::new(1, 0, 0);
+pub const CATALOGUE: Version = Version::new(1, 1, 0);
 /// `shims/rules/*.toml` and `repos/profiles/*.toml`.
 pub const RULES: Version = Version::new(1, 0, 0);
 /// The version of xpkg itself, for `requires-xpkg` in rule files.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use xpkg_model::{Dependency, Ecosystem, Op, Package, VersionScheme};
+use xpkg_model::{Dependency, Ecosystem, Op, Package};
 
 use crate::universe::{MemberIx, Universe};
 
@@ -31,7 +31,7 @@ impl Universe<'_> {
         found.retain(|m| seen.insert(*m));
         found.retain(|m| {
             let package = self.package(*m);
-            dependency.op == Op::ANY || dependency.met_by_version(VersionScheme::Apk, &package.version)
+            dependency.op == Op::ANY || dependency.met_by_version(package.scheme, &package.version)
         });
         found
     }

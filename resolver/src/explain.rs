@@ -45,6 +45,8 @@ pub enum What {
     Conflict { package: String, other: String, why: String },
     /// Only one of several virtual providers, and nobody said which.
     Choose { requirement: String, consumer: String, choices: Vec<String> },
+    /// opkg's `Essential`: nothing takes it away unasked.
+    Essential { package: String, why: String },
     /// Named for removal or upgrade, but not there.
     NotInstalled { name: String },
     /// It is there.
@@ -86,6 +88,7 @@ impl fmt::Display for What {
             Self::Choose { requirement, consumer, choices } => {
                 write!(f, "{consumer} needs {requirement}, which is virtual; select one of: {}", choices.join(", "))
             }
+            Self::Essential { package, why } => write!(f, "{package} is essential and was not named: {why}"),
             Self::NotInstalled { name } => write!(f, "{name} is not installed"),
             Self::Installed { package } => write!(f, "{package} is installed"),
             Self::Explicit { package } => write!(f, "{package} was asked for"),

@@ -16,6 +16,7 @@ mod needs;
 mod orphan;
 mod outcome;
 pub mod plan;
+mod recommend;
 mod refusal;
 mod refute;
 pub mod request;

@@ -187,7 +187,7 @@ impl Universe<'_> {
     fn offer_provider(&self, member: MemberIx, d: &Dependency, scope: Ecosystem, alternative: usize) -> Option<Offer> {
         let package = self.package(member);
         let proven = self.lore.proves(package, d);
-        let matching = package.provides.iter().filter(|p| d.met_by(package.scheme, p));
+        let matching = package.provides.iter().filter(|p| package.meets_by_provide(p, d));
         let best = matching.max_by(|a, b| compare_provided(package.scheme, a.version.as_deref(), b.version.as_deref()));
         if (best.is_none() && !proven) || (!is_shared(&d.name) && meets_by_name(package, d)) {
             return None;

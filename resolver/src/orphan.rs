@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use xpkg_model::Ecosystem;
 use xpkg_model::installed::{Installed, InstalledPackage};
+use xpkg_model::{Ecosystem, VersionScheme};
 
 use crate::needs::Need;
 use crate::solution::titled;
@@ -27,8 +27,15 @@ fn reach(universe: &mut Universe<'_>, is_root: &dyn Fn(MemberIx) -> bool) -> Has
         while let Some(member) = work.pop() {
             if reached.insert(member) {
                 let deps = universe.deps(member);
-                for need in &deps.needs {
-                    work.extend(universe.need(*need).members());
+                let mut needs = deps.needs.clone();
+                let package = universe.package(member).clone();
+                if package.scheme == VersionScheme::Deb {
+                    needs.extend(
+                        package.recommends.iter().map(|r| universe.need_of(Some(member), package.ecosystem, r)),
+                    );
+                }
+                for need in needs {
+                    work.extend(universe.need(need).members());
                 }
             }
         }
@@ -48,7 +55,8 @@ fn reach(universe: &mut Universe<'_>, is_root: &dyn Fn(MemberIx) -> bool) -> Has
 pub(crate) fn find(problem: &Problem<'_>, after: &Installed, all: bool) -> BTreeSet<Scoped> {
     let request = Request::default();
     let before = problem.installed;
-    let explicit = |i: &Installed, ix: usize| i.packages.get(ix).is_some_and(|p| p.explicit || p.held);
+    let explicit =
+        |i: &Installed, ix: usize| i.packages.get(ix).is_some_and(|p| p.explicit || p.held || p.package.is_essential());
     let mut earlier = universe_of(problem, before, &request);
     let needed = reach(&mut earlier, &|m| explicit(before, m as usize));
     let idle: BTreeSet<Scoped> =

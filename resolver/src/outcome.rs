@@ -23,7 +23,8 @@ fn key(package: &Package) -> Scoped {
 pub(crate) fn solution(universe: &mut Universe<'_>, answer: &Answer) -> Solution {
     let asked = asked(universe, answer);
     let problem = universe.problem;
-    let removed = universe.targets.removed.clone();
+    let mut removed = universe.targets.removed.clone();
+    removed.extend(displaced(universe, answer));
     let changes = answer.present.iter().any(|m| !universe.is_installed(*m)) || !removed.is_empty();
     let mut orphans = BTreeSet::new();
     if changes || problem.request.autoremove {
@@ -46,6 +47,23 @@ pub(crate) fn solution(universe: &mut Universe<'_>, answer: &Answer) -> Solution
     let mut notes: BTreeSet<String> = universe.notes.clone();
     notes.extend(present.iter().filter_map(|m| held_back(universe, *m)));
     Solution { kept, gone, notes: notes.into_iter().collect(), now_explicit: asked.into_iter().collect() }
+}
+
+/// Installed packages whose place another one takes, with the reason in words.
+fn displaced(universe: &Universe<'_>, answer: &Answer) -> Vec<(Scoped, Option<String>)> {
+    let there: HashSet<MemberIx> = answer.present.iter().copied().collect();
+    let stays = answer.roots.iter().filter_map(|r| match r.why {
+        RootWhy::Stays(member) => Some((member, r.need)),
+        _ => None,
+    });
+    stays
+        .filter_map(|(member, need)| {
+            let giver = universe.need(need).members().find(|m| there.contains(m))?;
+            let taken = universe.member(giver).name != universe.member(member).name;
+            let why = || format!("{} takes its place", titled(universe.package(giver)));
+            taken.then(|| (key(universe.package(member)), Some(why())))
+        })
+        .collect()
 }
 
 /// The packages that the request names.
@@ -127,6 +145,10 @@ fn reasons(universe: &Universe<'_>, answer: &Answer, kept: &[Kept], present: &[M
     };
     let reason = |(i, m): (usize, &MemberIx)| match root(*m) {
         Some(RootWhy::Asked(_)) => Reason::Requested,
+        Some(RootWhy::Recommended(_, by)) => Reason::Needed {
+            by: scoped(universe.package(*by)),
+            requirement: format!("{} (recommended)", scoped(universe.package(*m))),
+        },
         Some(_) => Reason::InstallIf,
         None if universe.name(universe.member(*m).name).upgrade => Reason::Upgrade,
         None => needed.get(&i).cloned().unwrap_or(Reason::Upgrade),

@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use xpkg_model::Requirement;
+use xpkg_model::{Requirement, VersionScheme};
 
 use crate::engine::{self, Found, Owned, Rules, claim};
 use crate::explain::{Node, Unsolvable, What};
+use crate::needs::Group;
 use crate::solution::{scoped, titled};
 use crate::universe::{MemberIx, NameIx, NeedIx, Universe};
 use crate::virtuals::Ambiguity;
-use crate::{refute, trigger, virtuals};
+use crate::{recommend, refute, trigger, virtuals};
 
 /// More rounds than any real request came near to (the largest took under ten).
 const MAX_ROUNDS: usize = 400;
@@ -26,6 +27,8 @@ pub(crate) enum RootWhy {
     Stays(MemberIx),
     /// Its `install_if` holds.
     Triggered(MemberIx),
+    /// The second recommends it.
+    Recommended(MemberIx, MemberIx),
 }
 
 /// A need of nobody but the request or the root itself.
@@ -93,6 +96,7 @@ impl<'u, 'a> Rounds<'u, 'a> {
 
     /// The needs of the present round.
     fn roots(&mut self) -> Vec<Root> {
+        let successors = self.successors();
         let mut roots = self.asked.clone();
         roots.extend(self.triggered.iter().cloned());
         roots.extend(self.trial.iter().cloned());
@@ -107,9 +111,38 @@ impl<'u, 'a> Rounds<'u, 'a> {
             members.retain(|m| self.universe.member(*m).refused.is_none() && !self.kept_back.contains(m));
             let text = scoped(self.universe.package(member));
             let need = self.universe.need_exactly(text, members);
+            for (_, successor) in successors.iter().filter(|(old, _)| *old == member) {
+                let group =
+                    Group { name: self.universe.member(*successor).name, members: vec![*successor], virtually: false };
+                self.universe.needs[need as usize].groups.push(group);
+            }
             roots.push(Root { need, why: RootWhy::Stays(member) });
         }
         roots
+    }
+
+    /// Installed packages and those met so far that would take their place. The former, and what needs them, may then change.
+    fn successors(&mut self) -> Vec<(MemberIx, MemberIx)> {
+        let able = |m: &MemberIx| {
+            let member = self.universe.member(*m);
+            let new = member.installed.is_none() && member.refused.is_none();
+            new && member.package.scheme == VersionScheme::Deb && !member.package.replaces.is_empty()
+        };
+        let mut found = Vec::new();
+        for new in (0..self.universe.members.len() as MemberIx).filter(able) {
+            let (package, own) = (self.universe.package(new), self.universe.member(new).name);
+            for old in self.universe.installed() {
+                let replaced = self.universe.package(old);
+                let goes = self.universe.member(old).name != own && package.takes_the_place_of(replaced);
+                if goes && !replaced.is_essential() {
+                    found.push((old, new));
+                }
+            }
+        }
+        let cold = found.iter().map(|(old, _)| self.universe.member(*old).name);
+        let cold: BTreeSet<NameIx> = cold.filter(|name| !self.thawed.contains(name)).collect();
+        self.thaw(cold.into_iter().collect());
+        found
     }
 
     /// Runs until nothing is broken.
@@ -169,7 +202,9 @@ impl<'u, 'a> Rounds<'u, 'a> {
         if !self.trial.is_empty() {
             if self.trial.len() > 1 {
                 self.waiting.append(&mut self.trial);
-            } else if let Some(Root { why: RootWhy::Triggered(member), .. }) = self.trial.pop() {
+            } else if let Some(Root { why: RootWhy::Triggered(member) | RootWhy::Recommended(member, _), .. }) =
+                self.trial.pop()
+            {
                 self.rejected.insert(self.universe.member(member).name);
             }
             self.trial.extend(self.waiting.pop());
@@ -339,7 +374,20 @@ impl<'u, 'a> Rounds<'u, 'a> {
             let need = self.universe.need_exactly(text, members);
             self.trial.push(Root { need, why: RootWhy::Triggered(first) });
         }
+        self.recommend(present);
         !self.trial.is_empty()
+    }
+
+    /// What new packages recommend is tried like what they set off.
+    fn recommend(&mut self, present: &[MemberIx]) {
+        for (by, need) in recommend::missing(self.universe, present) {
+            let Some(first) = self.universe.need(need).members().next() else { continue };
+            let name = self.universe.member(first).name;
+            let known = self.triggered.iter().chain(&self.trial).any(|r| r.need == need);
+            if !known && !self.rejected.contains(&name) {
+                self.trial.push(Root { need, why: RootWhy::Recommended(first, by) });
+            }
+        }
     }
 }
 

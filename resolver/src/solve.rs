@@ -18,24 +18,29 @@ pub fn solve(problem: &Problem<'_>) -> Result<Solution, Unsolvable> {
     let mut targets = Targets::new(problem)?;
     let closed = problem.request.only_takes_away();
     if closed && problem.request.cascade {
-        take_dependants(problem, &mut targets);
+        take_dependants(problem, &mut targets)?;
     }
     if closed && !targets.removed.is_empty() {
         targets.idle = orphan::left_over(problem, &targets);
     }
     match attempt(problem, targets.clone(), closed) {
         Err(_) if problem.request.cascade && !closed && !targets.removed.is_empty() => {
-            take_dependants(problem, &mut targets);
+            take_dependants(problem, &mut targets)?;
             attempt(problem, targets, closed)
         }
         result => result,
     }
 }
 
-fn take_dependants(problem: &Problem<'_>, targets: &mut Targets) {
+fn take_dependants(problem: &Problem<'_>, targets: &mut Targets) -> Result<(), Unsolvable> {
     for (name, why) in orphan::dependants(problem, targets) {
+        let package = problem.installed.get(name.0, &name.1).map(|p| &p.package);
+        if let Some(package) = package.filter(|p| p.is_essential() && !targets.removed.contains_key(&name)) {
+            return Err(Unsolvable::one(Node::leaf(What::Essential { package: titled(package), why })));
+        }
         targets.removed.entry(name).or_insert(Some(why));
     }
+    Ok(())
 }
 
 fn attempt(problem: &Problem<'_>, targets: Targets, closed: bool) -> Result<Solution, Unsolvable> {

@@ -313,7 +313,7 @@ impl<'a> Universe<'a> {
     pub(crate) fn meets(&self, ix: MemberIx, dependency: &Dependency) -> bool {
         let package = self.package(ix);
         meets_by_name(package, dependency)
-            || package.provides.iter().any(|p| dependency.met_by(package.scheme, p))
+            || package.provides.iter().any(|p| package.meets_by_provide(p, dependency))
             || self.lore.proves(package, dependency)
     }
 }

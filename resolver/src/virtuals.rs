@@ -40,7 +40,9 @@ pub(crate) fn check(universe: &mut Universe<'_>, present: &[MemberIx], roots: &[
     let why = roots.iter().find(|r| r.need == need).map(|r| &r.why);
     let consumer = match (consumer, why) {
         (Some(member), _) => titled(universe.package(member)),
-        (None, Some(RootWhy::Stays(member) | RootWhy::Triggered(member))) => titled(universe.package(*member)),
+        (None, Some(RootWhy::Stays(member) | RootWhy::Triggered(member) | RootWhy::Recommended(_, member))) => {
+            titled(universe.package(*member))
+        }
         (None, _) => "the request".to_owned(),
     };
     let groups = &universe.need(need).groups;

@@ -315,6 +315,8 @@ fn package(text: &str) -> Result<(Package, Vec<String>), Failure> {
             "provides" => package.provides = parse_list(value)?.into_iter().map(Provide::from).collect(),
             "replaces" => package.replaces = parse_list(value)?,
             "install_if" => package.install_if = parse_list(value)?,
+            "recommends" => package.recommends = parse_list(value)?.into_iter().map(Requirement::from).collect(),
+            "essential" => package.opkg.get_or_insert_default().essential = value == "yes",
             "priority" => package.provider_priority = Some(value.parse()?),
             "arch" => package.arch = value.to_owned(),
             "scheme" if value == "deb" => package.scheme = VersionScheme::Deb,
