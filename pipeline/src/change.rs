@@ -44,7 +44,7 @@ impl Session {
     /// Reads and verifies a package file. Its world is the one whose signature it carries, else the native one.
     pub fn open_local(&mut self, path: &Path) -> Result<Arc<Package>, Error> {
         let native = self.system.native;
-        let mut keys = xpkg_repos::keys::native_keyring(&self.root, native)?;
+        let mut keys = xpkg_repos::keys::native_keyring(&self.root)?;
         let mut ecosystem = native;
         let mut claimed = None;
         for source in self.sources.iter().filter(|s| s.enabled && !s.is_native()) {

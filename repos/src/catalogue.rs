@@ -168,6 +168,20 @@ pub(crate) fn meta_of(cache: &Cache, source: &Source) -> Option<Meta> {
     open_one(cache, source, 0, &Rc::new(RefCell::new(Unpacker::new()))).ok().flatten().map(|f| f.meta)
 }
 
+/// Hands out every package of one source's catalogue, without its cold fields; nothing when there is none.
+pub(crate) fn for_each_of(cache: &Cache, source: &Source, sink: &mut dyn FnMut(Package)) -> Result<()> {
+    let unpacker = Rc::new(RefCell::new(Unpacker::new()));
+    let Some(file) = open_one(cache, source, 0, &unpacker)? else { return Ok(()) };
+    for block in 0..file.block_count() {
+        let hot = file.hot(block, false)?;
+        let first = block * file.meta.per_block;
+        for ordinal in first..(first + file.meta.per_block).min(file.meta.packages) {
+            sink(file.decode(&hot, ordinal)?);
+        }
+    }
+    Ok(())
+}
+
 impl Candidates for Catalogue {
     fn named(&self, ecosystem: Ecosystem, name: &str) -> Result<Vec<Arc<Package>>, CandidatesError> {
         self.find(Kind::Name, ecosystem, name)

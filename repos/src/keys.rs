@@ -4,20 +4,17 @@
 use std::io;
 
 use xpkg_formats::keys::{Keyring, PublicKey};
+use xpkg_model::RelPath;
 use xpkg_model::root::RootView;
-use xpkg_model::{Ecosystem, RelPath};
 
 use crate::error::{Error, Result};
-use crate::source::Source;
+use crate::source::{Format, Source};
 
-/// Where the native managers keep the keys they trust: apk in both generations, and opkg. Not `/usr/share/apk/keys`, which
-/// holds keys for all architectures that nobody has chosen to trust.
-const NATIVE: [(Ecosystem, &str); 4] = [
-    (Ecosystem::Alpine, "/etc/apk/keys"),
-    (Ecosystem::Alpine, "/lib/apk/keys"),
-    (Ecosystem::Openwrt, "/etc/apk/keys"),
-    (Ecosystem::Openwrt, "/lib/apk/keys"),
-];
+/// Where apk keeps the keys it trusts, in both generations. Not `/usr/share/apk/keys`, which holds keys for all
+/// architectures that nobody has chosen to trust.
+const APK: [&str; 2] = ["/etc/apk/keys", "/lib/apk/keys"];
+/// Where opkg does; a file's name is the fingerprint of its key (opkg-key of OpenWrt).
+const OPKG: [&str; 1] = ["/etc/opkg/keys"];
 /// Largest key file; a 16,384 bit RSA key in PEM has 3 KiB.
 const MAX_KEY: u64 = 64 * 1024;
 /// Most keys of one source.
@@ -25,20 +22,23 @@ const MAX_KEYS: usize = 256;
 
 /// The keys that may sign this source's index. Files that are no keys are passed over, as apk does.
 pub fn keyring_for(root: &dyn RootView, source: &Source) -> Result<Keyring> {
-    if source.is_native() {
-        return native_keyring(root, source.ecosystem);
-    }
     let mut ring = Keyring::new();
+    if source.is_native() {
+        let opkg = matches!(source.format, Some(Format::Opkg | Format::OpkgPlain));
+        for dir in if opkg { &OPKG[..] } else { &APK[..] } {
+            read_place(root, &place(dir)?, &mut ring)?;
+        }
+    }
     for place in &source.keys {
         read_place(root, place, &mut ring)?;
     }
     Ok(ring)
 }
 
-/// The keys that the native manager trusts, for example for a package given as a file.
-pub fn native_keyring(root: &dyn RootView, native: Ecosystem) -> Result<Keyring> {
+/// The keys that the native manager trusts, for a package given as a file. opkg's packages are never signed themselves.
+pub fn native_keyring(root: &dyn RootView) -> Result<Keyring> {
     let mut ring = Keyring::new();
-    for (_, dir) in NATIVE.iter().filter(|(e, _)| *e == native) {
+    for dir in APK {
         read_place(root, &place(dir)?, &mut ring)?;
     }
     Ok(ring)

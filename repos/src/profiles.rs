@@ -50,6 +50,9 @@ pub struct Release {
     pub name: String,
     /// The musl it is built against.
     pub musl: String,
+    /// No longer maintained: never proposed, only named.
+    #[serde(default)]
+    pub retired: bool,
 }
 
 /// A public key that a profile carries.
@@ -65,7 +68,7 @@ pub struct ProfileKey {
     releases: String,
     /// SHA-256 of the raw key, hex: what is shown to a person.
     pub fingerprint: String,
-    /// The key.
+    /// The key: PEM, or usign's two lines.
     pub pem: String,
 }
 
@@ -169,8 +172,9 @@ impl Profiles {
         // `1.2.4_git20230717-r4` counts as 1.2.4: what a distribution patches in is not the symbol set of the next release.
         let root = musl.map(|m| m.split(['_', '-', '~']).next().unwrap_or(m));
         let newer = |r: &&Release| root.is_some_and(|m| compare(&r.musl, m) == Relation::Greater);
-        let fitting = profile.releases.iter().find(|r| !newer(r));
-        let oldest = || profile.releases.last();
+        let maintained = || profile.releases.iter().filter(|r| !r.retired);
+        let fitting = maintained().find(|r| !newer(r));
+        let oldest = || maintained().next_back();
         let release =
             fitting.or_else(oldest).ok_or_else(|| Error::NoProfile(format!("no release of {ecosystem} is known")))?;
         Ok(Proposal { profile, release, fits: fitting.is_some() })

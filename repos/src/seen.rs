@@ -6,13 +6,20 @@
 //! 2. else the newest build time among the packages: a lower one is older. An index from which only the newest package was
 //!    withdrawn looks exactly like the one before that package came: it is refused too, and a person may allow it.
 //!
-//! An index that says neither (no description, no build times) cannot be judged and is accepted. Dates of servers and of
-//! this machine play no part: the first are not signed, the second may be wrong.
+//! opkg's indexes say neither. There the versions are compared with those of the catalogue that is here: an index in which
+//! some package has become older and none newer is an older one. Without a catalogue it cannot be judged and is accepted, as
+//! is any other index that says neither. Dates of servers and of this machine play no part: the first are not signed, the
+//! second may be wrong.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 
+use xpkg_model::version::{self, Relation};
+use xpkg_model::{Package, VersionScheme};
+
 use crate::cache::{Cache, write_atomic};
+use crate::catalogue::for_each_of;
 use crate::error::{Error, Result};
 use crate::source::Source;
 
@@ -48,6 +55,52 @@ impl Age {
             description => format!("{description}, newest package built at {}", self.newest),
         }
     }
+}
+
+/// How the versions of an index moved since the catalogue that is here.
+#[derive(Debug, Default)]
+pub(crate) struct Drift {
+    /// The highest version of each name that is known.
+    known: HashMap<String, String>,
+    newer: bool,
+    /// The first package that became older: what it is, and what was known.
+    older: Option<(String, String)>,
+}
+
+impl Drift {
+    /// What is known of a source.
+    pub fn since(cache: &Cache, source: &Source) -> Result<Self> {
+        let mut drift = Self::default();
+        for_each_of(cache, source, &mut |package| {
+            let known = drift.known.entry(package.name).or_default();
+            if known.is_empty() || moved(package.scheme, known, &package.version) == Relation::Greater {
+                *known = package.version;
+            }
+        })?;
+        Ok(drift)
+    }
+
+    /// Takes note of a package of the new index.
+    pub fn see(&mut self, package: &Package) {
+        let Some(known) = self.known.get(&package.name) else { return };
+        match moved(package.scheme, known, &package.version) {
+            Relation::Greater => self.newer = true,
+            Relation::Less if self.older.is_none() => {
+                let said = |version: &str| format!("{} {version}", package.name);
+                self.older = Some((said(&package.version), said(known)));
+            }
+            _ => {}
+        }
+    }
+
+    /// What became older, when nothing became newer.
+    pub fn goes_back(self) -> Option<(String, String)> {
+        self.older.filter(|_| !self.newer)
+    }
+}
+
+fn moved(scheme: VersionScheme, from: &str, to: &str) -> Relation {
+    version::compare(scheme, to, from, false)
 }
 
 /// `v3.19.1-643-gec825d20535` as ([3, 19, 1], 643); a tag by itself counts 0.
@@ -88,6 +141,27 @@ mod tests {
 
     fn age(newest: u64, description: &str) -> Age {
         Age { newest, description: description.into() }
+    }
+
+    #[test]
+    fn versions_tell_where_nothing_else_does() {
+        let package = |name: &str, version: &str| {
+            let mut package = Package::new(xpkg_model::Ecosystem::Openwrt, name, version);
+            package.scheme = VersionScheme::Deb;
+            package
+        };
+        let known = HashMap::from([("a".to_owned(), "2-1".to_owned()), ("b".to_owned(), "1-9".to_owned())]);
+        for (found, back) in [
+            (&[("a", "2-1"), ("b", "1-9")][..], false),
+            (&[("a", "1-1"), ("b", "1-9")], true),
+            (&[("a", "1-1"), ("b", "1-10")], false), // a package may be taken back while others move on
+            (&[("a", "1-1"), ("c", "7")], true),
+            (&[("c", "7")], false),
+        ] {
+            let mut drift = Drift { known: known.clone(), ..Drift::default() };
+            found.iter().for_each(|(name, version)| drift.see(&package(name, version)));
+            assert_eq!(drift.goes_back().is_some(), back, "{found:?}");
+        }
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub enum Format {
     ApkV3,
     /// The URL is the index itself, packages lie beside it.
     Index,
+    /// opkg's: `URL/Packages.gz`, its signature `URL/Packages.sig`, packages below `URL`.
+    Opkg,
+    /// The same with an uncompressed `Packages`.
+    OpkgPlain,
 }
 
 /// Whether an index must be signed.
@@ -98,6 +102,16 @@ pub struct IndexUrl {
     pub repository: Option<String>,
 }
 
+/// opkg's index, compressed.
+const FEED_GZ: &str = "Packages.gz";
+/// opkg's index.
+const FEED: &str = "Packages";
+
+/// Whether a URL names an index of opkg.
+fn is_feed(url: &str) -> bool {
+    url.rsplit('/').next().is_some_and(|last| last == FEED || last == FEED_GZ)
+}
+
 impl Source {
     /// Whether the root's native manager uses it too.
     pub fn is_native(&self) -> bool {
@@ -115,11 +129,19 @@ impl Source {
             Some(component) => format!("{url}/{component}"),
             None => url.to_owned(),
         };
-        let is_index = self.component.is_none() && (url.ends_with(".adb") || url.ends_with(".tar.gz"));
+        let feed = |base: &str| direct(format!("{base}/{FEED_GZ}"));
+        let is_index = self.component.is_none() && (url.ends_with(".adb") || url.ends_with(".tar.gz") || is_feed(url));
         match self.format {
             Some(Format::ApkV2) => vec![v2(base)],
             Some(Format::ApkV3) => vec![v3(base)],
             Some(Format::Index) => vec![direct(base)],
+            Some(_) if is_feed(url) && self.component.is_none() => vec![direct(base)],
+            Some(Format::Opkg) => {
+                // A whole release, as with apk below.
+                let below = self.component.as_ref().map(|c| feed(&format!("{url}/packages/{}/{c}", self.arch)));
+                std::iter::once(feed(&base)).chain(below).collect()
+            }
+            Some(Format::OpkgPlain) => vec![direct(format!("{base}/{FEED}"))],
             None if is_index => vec![direct(base)],
             None if self.ecosystem == Ecosystem::Alpine => {
                 vec![v2(base.clone()), v3(base.clone()), direct(format!("{base}/APKINDEX.tar.gz"))]
@@ -131,6 +153,12 @@ impl Source {
                     all.push(direct(format!("{url}/packages/{}/{component}/packages.adb", self.arch)));
                 }
                 all.push(direct(format!("{base}/{}/packages.adb", self.arch)));
+                // Releases before 25.12 have opkg.
+                all.push(feed(&base));
+                if let Some(component) = &self.component {
+                    all.push(feed(&format!("{url}/packages/{}/{component}", self.arch)));
+                }
+                all.push(direct(format!("{base}/{FEED}")));
                 all
             }
         }
@@ -164,6 +192,12 @@ impl Source {
 }
 
 impl IndexUrl {
+    /// Where the signature is that lies beside the index: opkg's is in a file of its own, apk's inside.
+    pub fn signature_url(&self) -> Option<String> {
+        let (dir, _) = self.url.rsplit_once('/')?;
+        is_feed(&self.url).then(|| format!("{dir}/{FEED}.sig"))
+    }
+
     /// Where a package of this index is. `arch` is the source's own, where architecture-independent packages lie.
     /// `spec` is the index's own `pkgname-spec`.
     pub fn package_url(&self, arch: &str, spec: Option<&str>, package: &Package) -> Result<String> {
@@ -231,6 +265,13 @@ mod tests {
         assert_eq!(first(&source(Ecosystem::Openwrt, "http://h/f", None)), "http://h/f/packages.adb");
         let feeds = source(Ecosystem::Openwrt, "http://h/25.12.2", Some("base")).index_urls();
         assert!(feeds.iter().any(|i| i.url == "http://h/25.12.2/packages/x86_64/base/packages.adb"));
+        assert!(feeds.iter().any(|i| i.url == "http://h/25.12.2/packages/x86_64/base/Packages.gz"));
+        let mut opkg = source(Ecosystem::Openwrt, "http://h/f/Packages.gz", None);
+        assert_eq!(opkg.index_urls(), [IndexUrl { url: "http://h/f/Packages.gz".into(), repository: None }]);
+        (opkg.url, opkg.format) = ("http://h/f".into(), Some(Format::OpkgPlain));
+        assert_eq!(first(&opkg), "http://h/f/Packages");
+        assert_eq!(opkg.index_urls()[0].signature_url().unwrap(), "http://h/f/Packages.sig");
+        assert_eq!(feeds[0].signature_url(), None);
     }
 
     #[test]

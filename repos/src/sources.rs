@@ -1,6 +1,7 @@
 //! Which sources a root has: the native manager's files and xpkg's own. Reads a root, never writes one.
 
 mod native;
+mod opkg;
 pub mod own;
 
 use std::collections::BTreeSet;
@@ -28,7 +29,10 @@ const MAX_SOURCES: usize = 512;
 /// one; where a world is missing, the root's own files and the profiles' map answer.
 pub fn load(root: &dyn RootView, native: Ecosystem, arches: &[(Ecosystem, String)]) -> Result<Vec<Source>> {
     let arches = arch_words(root, native, arches)?;
-    let mut sources = native::load(root, native, &arches)?;
+    let mut sources = match native == Ecosystem::Openwrt && opkg::owns(root)? {
+        true => opkg::load(root, &arches)?,
+        false => native::load(root, native, &arches)?,
+    };
     for name in list(root, OWN_DIR)? {
         let Some(stem) = name.strip_suffix(".toml").filter(|s| own::valid_name(s)) else { continue };
         let file = own_file(stem)?;
@@ -59,8 +63,8 @@ pub fn own_file(name: &str) -> Result<RelPath> {
     path(&format!("{OWN_DIR}/{name}.toml"))
 }
 
-/// The architecture word of each world on this root: what the caller knows, completed by `/etc/apk/arch`, by what is
-/// installed, and by the map of the profiles.
+/// The architecture word of each world on this root: what the caller knows, completed by `/etc/apk/arch` or
+/// opkg's `arch` lines, by what is installed, and by the map of the profiles.
 pub fn arch_words(
     root: &dyn RootView,
     native: Ecosystem,
@@ -68,6 +72,9 @@ pub fn arch_words(
 ) -> Result<Vec<(Ecosystem, String)>> {
     let mut words = known.to_vec();
     let of = |words: &[(Ecosystem, String)], e: Ecosystem| words.iter().find(|(w, _)| *w == e).map(|(_, a)| a.clone());
+    if of(&words, native).is_none() && native == Ecosystem::Openwrt && opkg::owns(root)? {
+        words.extend(opkg::arches(root)?.into_iter().map(|word| (native, word)));
+    }
     if of(&words, native).is_none()
         && let Some(word) = native::arch_of_root(root)?
     {

@@ -2,26 +2,29 @@
 //! is older than one seen before. What fails leaves the old catalogue as it was.
 
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use xpkg_formats::Limits;
-use xpkg_formats::apk::index;
-use xpkg_formats::keys::Keyring;
+use xpkg_formats::apk::index::{self, IndexInfo, OpenedIndex, PackageSink};
+use xpkg_formats::keys::{Keyring, Verified};
+use xpkg_formats::opkg::feed::{self, OpenedFeed};
+use xpkg_formats::{Error as FormatError, Limits};
 use xpkg_model::root::RootView;
-use xpkg_model::{Event, Observer};
+use xpkg_model::{Ecosystem, Event, Observer};
 
 use crate::cache::Cache;
 use crate::catalogue::{self, Builder, Meta};
 use crate::error::{Error, Result};
 use crate::keys::keyring_for;
-use crate::seen::{self, Age};
+use crate::seen::{self, Age, Drift};
 use crate::source::{IndexUrl, Source, Trust};
 use crate::transport::{Get, Got, Transport, Validators, shown};
 
 /// Largest index file fetched; Alpine's largest has 2 MiB.
 const MAX_INDEX: u64 = 64 << 20;
+/// Largest signature in a file of its own; usign's have 200 bytes.
+const MAX_SIGNATURE: u64 = 16 << 10;
 
 /// How to update.
 #[derive(Clone, Debug)]
@@ -124,7 +127,7 @@ struct Job<'a> {
 
 /// An index that came, or that need not come.
 enum Brought {
-    File(File, IndexUrl, Validators),
+    File(File, IndexUrl, Validators, Option<Vec<u8>>),
     Unchanged(Updated),
 }
 
@@ -164,28 +167,57 @@ impl Job<'_> {
                 changed: false,
                 signed_by: meta.signed_by.clone(),
             })),
-            (Got::Whole { validators, .. }, _) => Ok(Brought::File(file, place, validators)),
+            (Got::Whole { validators, .. }, _) => {
+                let signature = self.bring_signature(&place)?;
+                Ok(Brought::File(file, place, validators, signature))
+            }
             (Got::NotModified, None) => {
                 Err(Error::Network { url: shown(&place.url), reason: "not modified, but nothing was known".into() })
             }
         }
     }
 
+    /// The signature that lies beside an index of opkg, where one is asked for. `None`: there is none.
+    fn bring_signature(&self, place: &IndexUrl) -> Result<Option<Vec<u8>>> {
+        let Some(url) = place.signature_url().filter(|_| self.source.trust == Trust::Signed) else { return Ok(None) };
+        let mut file = self.cache.anonymous()?;
+        match self.transport.get(&Get::new(&url, &self.source.name, MAX_SIGNATURE), &mut file, self.observer) {
+            Ok(_) => {}
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let mut bytes = Vec::new();
+        let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.take(MAX_SIGNATURE).read_to_end(&mut bytes));
+        read.map_err(|e| Error::io("read", self.cache.dir(), e))?;
+        Ok(Some(bytes))
+    }
+
     /// Verifies the index, and writes the catalogue while reading it.
     fn read(&self, brought: Brought) -> Result<Updated> {
-        let (mut file, place, validators) = match brought {
-            Brought::File(file, place, validators) => (file, place, validators),
+        let (mut file, place, validators, signature) = match brought {
+            Brought::File(file, place, validators, signature) => (file, place, validators, signature),
             Brought::Unchanged(updated) => return Ok(updated),
         };
         let url = shown(&place.url);
         file.seek(SeekFrom::Start(0)).map_err(|e| Error::io("read", self.cache.dir(), e))?;
-        let mut index = index::open(file, &url, &Limits::default()).map_err(|e| Error::format(&url, e))?;
+        let mut index = Index::open(file, &place, &url).map_err(|e| Error::format(&url, e))?;
         let signer = match self.source.trust {
-            Trust::Signed => Some(index.verify(&self.keys).map_err(|e| Error::format(&url, e))?),
+            Trust::Signed => {
+                let verified = index.verify(&self.keys, signature.as_deref());
+                Some(verified.map_err(|e| Error::format(&url, e))?)
+            }
             Trust::None => None,
         };
+        // opkg's indexes say nothing of their age: what is here already tells whether one goes back.
+        let mut drift = Drift::default();
+        if matches!(index, Index::Opkg(_)) && !self.options.allow_older {
+            drift = Drift::since(self.cache, self.source)?;
+        }
         let mut builder = Builder::create(&self.cache.catalogue_path(self.source))?;
-        let info = index.read(self.source.ecosystem, &mut |package| Ok(builder.push(package)?));
+        let info = index.read(self.source.ecosystem, &mut |package| {
+            drift.see(&package);
+            Ok(builder.push(package)?)
+        });
         let info = info.map_err(|e| Error::format(&url, e))?;
         for reason in &info.reasons {
             self.observer.event(Event::Detail(format!("{url}: left out: {reason}")));
@@ -194,6 +226,9 @@ impl Job<'_> {
         let last = seen::recall(self.cache, self.source)?;
         if let Some(last) = last.as_ref().filter(|last| !self.options.allow_older && age.is_older_than(last)) {
             return Err(Error::OlderThanSeen { url, found: age.shown(), seen: last.shown() });
+        }
+        if let Some((found, seen)) = drift.goes_back().filter(|_| builder.newest() == 0) {
+            return Err(Error::OlderThanSeen { url, found, seen });
         }
         let updated = Updated {
             packages: builder.packages(),
@@ -215,5 +250,35 @@ impl Job<'_> {
             seen::remember(self.cache, self.source, &age)?;
         }
         Ok(updated)
+    }
+}
+
+/// An index of any kind. Its place tells which: both `Packages.gz` and `APKINDEX.tar.gz` begin as gzip.
+enum Index {
+    Apk(OpenedIndex<File>),
+    Opkg(OpenedFeed<File>),
+}
+
+impl Index {
+    fn open(file: File, place: &IndexUrl, what: &str) -> Result<Self, FormatError> {
+        let limits = Limits::default();
+        Ok(match place.signature_url() {
+            Some(_) => Self::Opkg(feed::open(file, what, &limits)?),
+            None => Self::Apk(index::open(file, what, &limits)?),
+        })
+    }
+
+    fn verify(&mut self, keys: &Keyring, signature: Option<&[u8]>) -> Result<Verified, FormatError> {
+        match (self, signature) {
+            (Self::Apk(index), _) => index.verify(keys),
+            (Self::Opkg(feed), signature) => feed.verify(keys, signature.unwrap_or_default()),
+        }
+    }
+
+    fn read(&mut self, ecosystem: Ecosystem, sink: &mut PackageSink<'_>) -> Result<IndexInfo, FormatError> {
+        match self {
+            Self::Apk(index) => index.read(ecosystem, sink),
+            Self::Opkg(feed) => feed.read(ecosystem, sink),
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! with all names, so that a name is looked for without decoding anything else.
 
 use xpkg_model::dependency::Op;
+use xpkg_model::opkg::Opkg;
 use xpkg_model::{Dependency, Ecosystem, Identity, Package, Provide, Requirement, VersionScheme, identity};
 
 use super::codec::{Bad, Reader, put_bytes, put_int, put_str};
@@ -43,13 +44,7 @@ fn write_hot(out: &mut Vec<u8>, p: &Package) {
     put_int(out, p.replaces_priority.into());
     put_int(out, p.layer.into());
     put_str(out, p.filename.as_deref().unwrap_or_default());
-    let alternatives = |out: &mut Vec<u8>, list: &[Requirement]| {
-        put_int(out, list.len() as u64);
-        for requirement in list {
-            write_dependencies(out, requirement.alternatives());
-        }
-    };
-    alternatives(out, &p.depends);
+    write_requirements(out, &p.depends);
     put_int(out, p.provides.len() as u64);
     for provide in &p.provides {
         put_str(out, &provide.name);
@@ -63,7 +58,7 @@ fn write_hot(out: &mut Vec<u8>, p: &Package) {
     }
     write_dependencies(out, &p.replaces);
     write_dependencies(out, &p.install_if);
-    alternatives(out, &p.recommends);
+    write_requirements(out, &p.recommends);
     put_int(out, p.size);
     put_int(out, p.installed_size);
     match p.identity {
@@ -72,6 +67,20 @@ fn write_hot(out: &mut Vec<u8>, p: &Package) {
         Some(Identity::ApkSha256(b)) => put_digest(out, 2, &b),
         Some(Identity::ApkSha256Short(b)) => put_digest(out, 3, &b),
         Some(Identity::File(b)) => put_digest(out, 4, &b),
+    }
+    match &p.opkg {
+        None => out.push(0),
+        Some(opkg) => {
+            out.push(1 | u8::from(opkg.essential) << 1);
+            put_str(out, &opkg.abi_version);
+        }
+    }
+}
+
+fn write_requirements(out: &mut Vec<u8>, list: &[Requirement]) {
+    put_int(out, list.len() as u64);
+    for requirement in list {
+        write_dependencies(out, requirement.alternatives());
     }
 }
 
@@ -107,9 +116,23 @@ fn write_cold(out: &mut Vec<u8>, p: &Package) {
             put_str(out, &p.commit);
         }
     }
-    put_int(out, p.tags.len() as u64);
-    for tag in &p.tags {
-        put_str(out, tag);
+    put_strs(out, p.tags.iter());
+    // What resolving needs of these is in the hot row, which also says whether there are any.
+    if let Some(opkg) = &p.opkg {
+        put_strs(out, opkg.alternatives.iter().map(ToString::to_string));
+        put_strs(out, opkg.require_user.iter());
+        put_str(out, &opkg.section);
+        write_requirements(out, &opkg.pre_depends);
+        write_dependencies(out, &opkg.suggests);
+        put_strs(out, opkg.other.iter().flat_map(|(name, value)| [name, value]));
+    }
+}
+
+fn put_strs<T: AsRef<str>>(out: &mut Vec<u8>, list: impl Iterator<Item = T>) {
+    let list: Vec<T> = list.collect();
+    put_int(out, list.len() as u64);
+    for text in list {
+        put_str(out, text.as_ref());
     }
 }
 
@@ -165,6 +188,10 @@ pub(super) fn read_hot(hot: &[u8], row: usize, ecosystem: Ecosystem) -> Result<P
         4 => Some(Identity::File(r.array()?)),
         _ => return Err(Bad("an unknown kind of identity")),
     };
+    let flags = r.byte()?;
+    if flags != 0 {
+        p.opkg = Some(Box::new(Opkg { essential: flags & 2 != 0, abi_version: r.string()?, ..Opkg::default() }));
+    }
     Ok(p)
 }
 
@@ -205,9 +232,23 @@ pub(super) fn read_cold(cold: &[u8], row: usize, p: &mut Package) -> Result<(), 
     }
     p.build_time = r.int()?;
     p.commit = if r.byte()? == 1 { identity::hex(&r.array::<20>()?) } else { r.string()? };
-    let n = r.count()?;
-    p.tags = (0..n).map(|_| r.string()).collect::<Result<_, _>>()?;
+    p.tags = read_strs(&mut r)?;
+    if let Some(opkg) = &mut p.opkg {
+        let alternatives = read_strs(&mut r)?.iter().map(|text| text.parse()).collect::<Result<_, _>>();
+        opkg.alternatives = alternatives.map_err(|_| Bad("an alternative is broken"))?;
+        opkg.require_user = read_strs(&mut r)?;
+        opkg.section = r.string()?;
+        opkg.pre_depends = read_requirements(&mut r)?;
+        opkg.suggests = read_dependencies(&mut r)?;
+        let mut other = read_strs(&mut r)?.into_iter();
+        opkg.other = std::iter::from_fn(|| Some((other.next()?, other.next()?))).collect();
+    }
     Ok(())
+}
+
+fn read_strs(r: &mut Reader<'_>) -> Result<Vec<String>, Bad> {
+    let n = r.count()?;
+    (0..n).map(|_| r.string()).collect()
 }
 
 /// The description alone.
@@ -247,7 +288,18 @@ mod tests {
         p.recommends = vec![dep("k").into()];
         p.tags = vec!["openwrt:abiversion=1".into()];
         p.filename = Some("f.apk".into());
+        p.opkg = Some(Box::new(Opkg {
+            abi_version: "7".into(),
+            alternatives: vec!["200:/usr/bin/wget:/usr/bin/wget-ssl".parse().unwrap()],
+            require_user: vec!["a=1:b=2".into()],
+            essential: true,
+            section: "net".into(),
+            pre_depends: vec![dep("q").into()],
+            suggests: vec![dep("s>1")],
+            other: vec![("CPE-ID".into(), "cpe:/a:x".into())],
+        }));
         let mut second = p.clone();
+        second.opkg = None;
         (second.name, second.commit, second.identity) = ("b".into(), "zz".into(), None);
         let list = [p, second];
         let (hot, cold) = write_block(&list);
