@@ -7,5 +7,6 @@ pub mod control;
 pub mod depends;
 pub mod feed;
 mod fields;
+pub mod ipk;
 
 pub use control::{Control, Stanzas};

@@ -3,15 +3,21 @@
 //! Opening reads the envelope and bounded metadata. The payload streams past once, every digest that the package declares is
 //! checked on the way, and nothing is written anywhere: the receiver does that.
 
+pub(crate) mod items;
 pub(crate) mod paths;
 
+use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::ControlFlow;
 
 use xpkg_model::payload::{Entry, Scripts};
 use xpkg_model::{Ecosystem, Identity, Package, RelPath};
 
 use crate::apk::{v2, v3};
+use crate::archive::member::Metered;
+use crate::archive::tar;
 use crate::keys::{Keyring, Verified};
+use crate::opkg::ipk;
 use crate::{BoxError, Error, Limits};
 
 /// Layout of a package file.
@@ -40,12 +46,23 @@ pub struct Meta {
     pub datahash: Option<[u8; 32]>,
     /// Configuration files that the metadata names (ipk). apk's layouts have none.
     pub conffiles: Vec<RelPath>,
+    /// Every member beside `control` of an ipk's control archive, by name, scripts included, exactly as it is
+    /// (`postinst-pkg`, `conffiles` …). apk's layouts have none.
+    pub control_files: BTreeMap<String, Vec<u8>>,
 }
 
 impl Meta {
     /// Metadata without scripts, for writers.
     pub fn new(package: Package, format: Format) -> Self {
-        Self { package, scripts: Scripts::new(), triggers: Vec::new(), format, datahash: None, conffiles: Vec::new() }
+        Self {
+            package,
+            scripts: Scripts::new(),
+            triggers: Vec::new(),
+            format,
+            datahash: None,
+            conffiles: Vec::new(),
+            control_files: BTreeMap::new(),
+        }
     }
 }
 
@@ -68,6 +85,7 @@ pub struct Opened<R> {
 enum Reader<R> {
     V2(v2::Reader<R>),
     V3(v3::Reader<R>),
+    Ipk(ipk::Reader<R>),
 }
 
 /// Opens a package of any supported format. `what` names it in messages.
@@ -83,7 +101,7 @@ pub fn open_if<R: Read + Seek>(
     limits: &Limits,
     accept: &mut dyn FnMut(&mut dyn Envelope) -> Result<(), Error>,
 ) -> Result<Opened<R>, Error> {
-    let reader = match sniff(&mut file, what)? {
+    let reader = match sniff(&mut file, what, limits)? {
         Format::Apk2 => {
             let mut envelope = v2::Sealed::read(file, what, limits)?;
             accept(&mut envelope)?;
@@ -94,25 +112,37 @@ pub fn open_if<R: Read + Seek>(
             accept(&mut envelope)?;
             Reader::V3(envelope.open(ecosystem)?)
         }
-        Format::Ipk => return Err(Error::malformed(what, "ipk packages are not supported yet")),
+        Format::Ipk => {
+            let mut envelope = ipk::Sealed::read(file, what, limits)?;
+            accept(&mut envelope)?;
+            Reader::Ipk(envelope.open(ecosystem)?)
+        }
     };
     Ok(Opened { reader })
 }
 
-/// The format that a file's first bytes announce; an ipk and an apk v2 both begin as gzip and are told apart by `v2`.
-fn sniff(file: &mut (impl Read + Seek), what: &str) -> Result<Format, Error> {
-    let mut magic = [0; 8];
-    let mut have = 0;
-    file.seek(SeekFrom::Start(0)).map_err(|e| Error::io(what, e))?;
-    while let Some(rest) = magic.get_mut(have..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest).map_err(|e| Error::io(what, e))? {
-            0 => break,
-            n => have += n,
+/// The format that a file's first bytes announce. An ipk and an apk v2 both begin as gzip of tar and are told apart by the
+/// first name in it.
+fn sniff(file: &mut (impl Read + Seek), what: &str, limits: &Limits) -> Result<Format, Error> {
+    let io = |e| Error::io(what, e);
+    let mut magic = Vec::new();
+    file.seek(SeekFrom::Start(0)).map_err(io)?;
+    file.by_ref().take(8).read_to_end(&mut magic).map_err(io)?;
+    file.seek(SeekFrom::Start(0)).map_err(io)?;
+    match magic.as_slice() {
+        [0x1f, 0x8b, ..] => {
+            let mut format = Format::Apk2;
+            let mut member = Metered::at(&mut *file, 0, what)?;
+            let inflated = member.inflate(limits.max_unpacked, what, "the start of the package");
+            tar::each(inflated, what, limits, &mut |item, _| {
+                if ipk::is_member(&item.name) {
+                    format = Format::Ipk;
+                }
+                Ok(ControlFlow::Break(()))
+            })?;
+            file.seek(SeekFrom::Start(0)).map_err(io)?;
+            Ok(format)
         }
-    }
-    file.seek(SeekFrom::Start(0)).map_err(|e| Error::io(what, e))?;
-    match &magic {
-        [0x1f, 0x8b, ..] => Ok(Format::Apk2),
         [b'A', b'D', b'B', b'.' | b'd' | b'c', ..] => Ok(Format::Apk3),
         b"!<arch>\n" => Ok(Format::Ipk),
         _ => Err(Error::malformed(what, "not a package of any known format")),
@@ -125,6 +155,7 @@ impl<R: Read + Seek> Opened<R> {
         match &self.reader {
             Reader::V2(reader) => reader.meta(),
             Reader::V3(reader) => reader.meta(),
+            Reader::Ipk(reader) => reader.meta(),
         }
     }
 
@@ -133,6 +164,7 @@ impl<R: Read + Seek> Opened<R> {
         match &self.reader {
             Reader::V2(reader) => reader.identity(),
             Reader::V3(reader) => reader.identity(),
+            Reader::Ipk(reader) => reader.identity(),
         }
     }
 
@@ -141,6 +173,7 @@ impl<R: Read + Seek> Opened<R> {
         match &mut self.reader {
             Reader::V2(reader) => reader.verify_signature(keys),
             Reader::V3(reader) => reader.verify_signature(keys),
+            Reader::Ipk(reader) => reader.verify_signature(keys),
         }
     }
 
@@ -150,6 +183,7 @@ impl<R: Read + Seek> Opened<R> {
         match &mut self.reader {
             Reader::V2(reader) => reader.read_payload(sink),
             Reader::V3(reader) => reader.read_payload(sink),
+            Reader::Ipk(reader) => reader.read_payload(sink),
         }
     }
 }

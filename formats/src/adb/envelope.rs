@@ -76,13 +76,19 @@ impl<R: Read + Seek> Inner<R> {
         let mut header = Vec::with_capacity(MAX_FRAME_HEADER);
         file.by_ref().take(MAX_FRAME_HEADER as u64).read_to_end(&mut header).map_err(io)?;
         file.seek(SeekFrom::Start(start)).map_err(io)?;
-        let window = window_size(&header).ok_or_else(|| Error::malformed(what, "no zstd frame"))?;
-        if window > MAX_WINDOW {
-            return Err(Error::limit(what, "the zstd window", MAX_WINDOW));
-        }
+        check_window(&header, what)?;
         let decoder = StreamingDecoder::new(BufReader::new(file)).map_err(|e| Error::malformed(what, e.to_string()))?;
         Ok(Self::Zstd(Box::new(decoder)))
     }
+}
+
+/// Refuses a frame, of which the first bytes are given, that asks for too large a window.
+pub(crate) fn check_window(header: &[u8], what: &str) -> Result<(), Error> {
+    let window = window_size(header).ok_or_else(|| Error::malformed(what, "no zstd frame"))?;
+    if window > MAX_WINDOW {
+        return Err(Error::limit(what, "the zstd window", MAX_WINDOW));
+    }
+    Ok(())
 }
 
 /// The window a frame asks for (RFC 8878, 3.1.1.1).

@@ -5,7 +5,6 @@
 
 mod builder;
 pub(crate) mod fields;
-mod payload;
 mod pkginfo;
 mod sealed;
 pub(crate) mod signature;
@@ -19,7 +18,7 @@ use crate::archive::member::Metered;
 use crate::archive::tar;
 use crate::keys::{Hash, Keyring, Verified};
 use crate::package::paths::Paths;
-use crate::package::{EntrySink, Envelope as _, Meta};
+use crate::package::{EntrySink, Envelope as _, Meta, items};
 use crate::{Error, Limits};
 
 pub use builder::{Builder, Written};
@@ -74,11 +73,11 @@ impl<R: Read + Seek> Reader<R> {
             &mut |item, content| {
                 // apk-tools 2.14, src/package.c: until the first other name, top-level names with a dot are no files of
                 // the package (abuild puts a `.dummy` into packages that have none).
-                started |= !payload::is_dot_name(&item.name);
+                started |= !is_dot_name(&item.name);
                 if !started {
                     return Ok(ControlFlow::Continue(()));
                 }
-                payload::hand_out(item, content, what, &mut paths, sink)
+                items::hand_out(item, content, what, &mut paths, sink)
             },
         )?;
         // apk-tools, src/extract_v2.c: a member after the payload is a format error.
@@ -90,5 +89,24 @@ impl<R: Read + Seek> Reader<R> {
             return Err(Error::digest(what, "the payload", &expected, found.get(Hash::Sha256)));
         }
         Ok(())
+    }
+}
+
+/// A top-level name with a dot: `.dummy`.
+fn is_dot_name(name: &[u8]) -> bool {
+    name.starts_with(b".") && name != b"." && name != b".." && !name.contains(&b'/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_dot_name;
+
+    #[test]
+    fn only_names_at_the_top_are_dot_names() {
+        for (name, expected) in
+            [(".dummy", true), ("./usr", false), (".", false), ("..", false), ("etc/.x", false), (".config/x", false)]
+        {
+            assert_eq!(is_dot_name(name.as_bytes()), expected, "{name}");
+        }
     }
 }

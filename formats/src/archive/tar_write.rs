@@ -1,4 +1,5 @@
-//! Writes tar entries as abuild does: ustar headers, pax records where ustar has no room. Output depends on its input only.
+//! Writes tar entries as the native builds do. abuild: ustar headers, pax records where ustar has no room. OpenWrt: GNU
+//! headers and GNU long names, the only extension that opkg reads. Output depends on its input only.
 
 use std::io::{self, Read, Write};
 
@@ -9,27 +10,14 @@ use super::tar::{Item, ItemKind};
 use crate::Error;
 
 const BLOCK: usize = 512;
+/// Seven octal digits.
+const MAX_ID: u32 = 1 << 21;
 
-/// Appends one entry; exactly `item.size` bytes come from `content`.
+/// Appends one entry as abuild does; exactly `item.size` bytes come from `content`.
 pub(crate) fn append(out: &mut impl Write, item: &Item, content: &mut dyn Read, what: &str) -> Result<(), Error> {
     let mut records = Vec::new();
-    let mut header = Header::new_ustar();
-    let unfit = |reason: &str| Error::Unwritable {
-        what: what.to_owned(),
-        reason: format!("entry `{}`: {reason}", String::from_utf8_lossy(&item.name).escape_debug()),
-    };
-    header.set_entry_type(match item.kind {
-        ItemKind::File => EntryType::Regular,
-        ItemKind::Hardlink => EntryType::Link,
-        ItemKind::Symlink => EntryType::Symlink,
-        ItemKind::Char => EntryType::Char,
-        ItemKind::Block => EntryType::Block,
-        ItemKind::Dir => EntryType::Directory,
-        ItemKind::Fifo => EntryType::Fifo,
-    });
-    if item.size >= 1 << 33 {
-        return Err(unfit("larger than 8 GiB"));
-    }
+    let mut header = header(item, Header::new_ustar(), what)?;
+    let unfit = |reason: &str| unfit(item, reason, what);
     let plain = header.as_old_mut();
     if !fill(&mut plain.name, &item.name) {
         pax::write_record(&mut records, "path", &item.name);
@@ -45,25 +33,10 @@ pub(crate) fn append(out: &mut impl Write, item: &Item, content: &mut dyn Read, 
             pax::write_record(&mut records, "gname", item.group.as_bytes());
         }
     }
-    // Seven octal digits.
     for (key, id) in [("uid", item.uid), ("gid", item.gid)] {
-        if id >= 1 << 21 {
+        if id >= MAX_ID {
             pax::write_record(&mut records, key, id.to_string().as_bytes());
         }
-    }
-    header.set_uid(u64::from(item.uid) & 0o7_777_777);
-    header.set_gid(u64::from(item.gid) & 0o7_777_777);
-    if item.mtime >= 1 << 33 {
-        return Err(unfit("its time lies too far in the future"));
-    }
-    header.set_mtime(item.mtime);
-    header.set_mode(item.mode);
-    header.set_size(item.size);
-    if matches!(item.kind, ItemKind::Char | ItemKind::Block) {
-        header.set_device_major(item.device.0).map_err(|e| Error::io(what, e))?;
-        header.set_device_minor(item.device.1).map_err(|e| Error::io(what, e))?;
-    } else {
-        header.set_device_major(0).and_then(|()| header.set_device_minor(0)).map_err(|e| Error::io(what, e))?;
     }
     for (name, value) in &item.xattrs {
         pax::write_record(&mut records, &format!("SCHILY.xattr.{name}"), value);
@@ -84,12 +57,101 @@ pub(crate) fn append(out: &mut impl Write, item: &Item, content: &mut dyn Read, 
         out.write_all(&records).map_err(io)?;
         pad(out, records.len() as u64).map_err(io)?;
     }
+    content_of(out, &header, item, content, what)?.then_some(()).ok_or_else(|| unfit(SHORT))
+}
+
+/// Appends one entry as GNU tar does; exactly `item.size` bytes come from `content`. There is no room for attributes.
+pub(crate) fn append_gnu(out: &mut impl Write, item: &Item, content: &mut dyn Read, what: &str) -> Result<(), Error> {
+    let unfit = |reason: &str| unfit(item, reason, what);
+    let io = |e| Error::io(what, e);
+    if !item.xattrs.is_empty() {
+        return Err(unfit("it has extended attributes, which opkg's tar cannot hold"));
+    }
+    if item.uid >= MAX_ID || item.gid >= MAX_ID {
+        return Err(unfit("its owner's number is too large"));
+    }
+    let mut header = header(item, Header::new_gnu(), what)?;
+    let plain = header.as_old_mut();
+    for (kind, field, text) in [
+        (EntryType::GNULongLink, &mut plain.linkname, &item.link),
+        (EntryType::GNULongName, &mut plain.name, &item.name),
+    ] {
+        if !fill(field, text) {
+            let mut long = Header::new_gnu();
+            fill(&mut long.as_old_mut().name, b"././@LongLink");
+            long.set_entry_type(kind);
+            long.set_mode(0);
+            long.set_uid(0);
+            long.set_gid(0);
+            long.set_mtime(0);
+            long.set_size(text.len() as u64 + 1);
+            long.set_cksum();
+            out.write_all(long.as_bytes()).and_then(|()| out.write_all(text)).map_err(io)?;
+            out.write_all(&[0]).and_then(|()| pad(out, text.len() as u64 + 1)).map_err(io)?;
+        }
+    }
+    if let Some(gnu) = header.as_gnu_mut()
+        && !(fill(&mut gnu.uname, item.user.as_bytes()) && fill(&mut gnu.gname, item.group.as_bytes()))
+    {
+        return Err(unfit("its owner's name is too long"));
+    }
+    header.set_cksum();
+    content_of(out, &header, item, content, what)?.then_some(()).ok_or_else(|| unfit(SHORT))
+}
+
+const SHORT: &str = "its content is shorter than its size";
+
+fn unfit(item: &Item, reason: &str, what: &str) -> Error {
+    Error::Unwritable {
+        what: what.to_owned(),
+        reason: format!("entry `{}`: {reason}", String::from_utf8_lossy(&item.name).escape_debug()),
+    }
+}
+
+/// Header and content; `false` when the content was too short.
+fn content_of(
+    out: &mut impl Write,
+    header: &Header,
+    item: &Item,
+    content: &mut dyn Read,
+    what: &str,
+) -> Result<bool, Error> {
+    let io = |e| Error::io(what, e);
     out.write_all(header.as_bytes()).map_err(io)?;
     let copied = io::copy(&mut content.take(item.size), out).map_err(io)?;
-    if copied != item.size {
-        return Err(unfit("its content is shorter than its size"));
+    pad(out, item.size).map_err(io)?;
+    Ok(copied == item.size)
+}
+
+/// Everything but names and checksum.
+fn header(item: &Item, mut header: Header, what: &str) -> Result<Header, Error> {
+    let unfit = |reason: &str| unfit(item, reason, what);
+    header.set_entry_type(match item.kind {
+        ItemKind::File => EntryType::Regular,
+        ItemKind::Hardlink => EntryType::Link,
+        ItemKind::Symlink => EntryType::Symlink,
+        ItemKind::Char => EntryType::Char,
+        ItemKind::Block => EntryType::Block,
+        ItemKind::Dir => EntryType::Directory,
+        ItemKind::Fifo => EntryType::Fifo,
+    });
+    if item.size >= 1 << 33 {
+        return Err(unfit("larger than 8 GiB"));
     }
-    pad(out, item.size).map_err(io)
+    header.set_uid(u64::from(item.uid % MAX_ID));
+    header.set_gid(u64::from(item.gid % MAX_ID));
+    if item.mtime >= 1 << 33 {
+        return Err(unfit("its time lies too far in the future"));
+    }
+    header.set_mtime(item.mtime);
+    header.set_mode(item.mode);
+    header.set_size(item.size);
+    let device = if matches!(item.kind, ItemKind::Char | ItemKind::Block) { item.device } else { (0, 0) };
+    header
+        .set_device_major(device.0)
+        .and_then(|()| header.set_device_minor(device.1))
+        .map_err(|e| Error::io(what, e))?;
+    Ok(header)
 }
 
 /// The end-of-archive mark.

@@ -6,6 +6,9 @@ use std::io::BufRead;
 use crate::archive::lines::Lines;
 use crate::{Error, Limits};
 
+/// The one field that may hold blank lines.
+const DESCRIPTION: &str = "Description";
+
 /// One stanza: fields in the order written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Control {
@@ -111,7 +114,8 @@ fn field(name: &str, value: &str) -> Result<Field, Error> {
     }
     let mut rest = value.split('\n');
     let first = rest.next().unwrap_or_default();
-    if rest.any(|line| !line.starts_with([' ', '\t']) || line.trim().is_empty()) {
+    let ends = |line: &str| line.trim().is_empty() && !(name == DESCRIPTION && line.starts_with(' '));
+    if rest.any(|line| !line.starts_with([' ', '\t']) || ends(line)) {
         return Err(unfit("a line of its value is not indented, or empty"));
     }
     let blank = if first.is_empty() || first.starts_with(' ') { "" } else { " " };
@@ -142,8 +146,11 @@ impl<'a, R: BufRead> Stanzas<'a, R> {
         let mut control = Control::new();
         let mut size = 0;
         while let Some((line, number)) = self.lines.next()? {
-            // opkg (libopkg/pkg_parse.c) ends a stanza at a line of nothing but white space.
-            if line.iter().all(u8::is_ascii_whitespace) {
+            // opkg (libopkg/pkg_parse.c) ends a stanza at a line of nothing but white space, except that a description
+            // goes on after one that begins with a blank.
+            let described =
+                control.fields.last().is_some_and(|field| field.name == DESCRIPTION) && line.starts_with(b" ");
+            if line.iter().all(u8::is_ascii_whitespace) && !described {
                 if control.is_empty() {
                     continue;
                 }
@@ -203,6 +210,8 @@ mod tests {
 
     #[test]
     fn bytes_come_back() {
+        let described = all("Description: a\n \n b\n\t\nPackage: b\n \nPackage: c").unwrap();
+        assert_eq!((described.len(), described[0].get("Description")), (3, Some("a\n \n b")));
         let read = all(&format!("\n{TEXT}\n \nPackage: b\n")).unwrap();
         assert_eq!(read.len(), 2);
         assert_eq!(String::from_utf8(read[0].to_bytes()).unwrap(), TEXT);

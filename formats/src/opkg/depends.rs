@@ -17,7 +17,7 @@ const OPS: [(&str, Op); 7] = [
 ];
 
 /// Reads a list as `Depends`, `Pre-Depends`, `Recommends` and `Suggests` hold it; at most `max` items. A `*` behind an item
-/// (greedy: everything that provides the name) is taken and has no effect.
+/// (greedy: everything that provides the name) is taken and has no effect; neither has a second bracket.
 pub fn parse(text: &str, max: u64) -> Result<Vec<Requirement>, String> {
     let mut out: Vec<Requirement> = Vec::new();
     let mut count = 0;
@@ -47,7 +47,13 @@ pub fn dependency(text: &str) -> Result<Dependency, String> {
     let (name, condition) = match text.split_once('(') {
         None => (text, None),
         Some((name, rest)) => {
-            (name.trim_end(), Some(rest.strip_suffix(')').ok_or_else(|| bad("its bracket is not closed"))?.trim()))
+            // opkg (parseDepends in pkg_depends.c) looks no further than the first bracket; real feeds hold
+            // `nginx-ssl-util (>=1.5-1) (<2)`.
+            let (condition, rest) = rest.split_once(')').ok_or_else(|| bad("its bracket is not closed"))?;
+            if !rest.trim().is_empty() && !(rest.trim_start().starts_with('(') && rest.ends_with(')')) {
+                return Err(bad("something follows its bracket"));
+            }
+            (name.trim_end(), Some(condition.trim()))
         }
     };
     if !valid_literal(name) {
@@ -144,6 +150,7 @@ mod tests {
             ("a | b (>= 2) | c", "a | b (>= 2) | c"),
             ("a(<<1), b (<2),c ( > 3 ),d (>>4) , e (<= 1:2~3)", "a (<< 1), b (<= 2), c (>= 3), d (>> 4), e (<= 1:2~3)"),
             ("a *, b (>= 1)*", "a, b (>= 1)"),
+            ("nginx-ssl-util (>=1.5-1) (<2), b", "nginx-ssl-util (>= 1.5-1), b"),
             ("", ""),
             (",", ""),
             ("libstdc++6, python3-base@x", "libstdc++6, python3-base@x"),

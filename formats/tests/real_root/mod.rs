@@ -13,6 +13,7 @@ pub fn data() -> Option<PathBuf> {
     None
 }
 
+#[allow(dead_code, reason = "not every test that includes this needs a root")]
 /// Unpacks `roots/<name>.tar.gz`, or only some members of it.
 pub fn unpack(data: &Path, name: &str, members: &[&str]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a temporary directory");

@@ -17,7 +17,7 @@ use crate::archive::tar::{Item, ItemKind};
 use crate::archive::tar_write;
 use crate::keys::{Hash, SecretKey};
 use crate::package::paths::Paths;
-use crate::package::{Format, Meta};
+use crate::package::{Format, Meta, items};
 
 /// Content up to this size is kept in memory until its digest is known.
 const SPOOL: usize = 1 << 20;
@@ -141,35 +141,18 @@ fn control(meta: &Meta, what: &str) -> Result<Vec<u8>, Error> {
 }
 
 fn item(entry: &Entry) -> Item {
-    let (kind, link, device) = match &entry.kind {
-        EntryKind::File => (ItemKind::File, Vec::new(), (0, 0)),
-        EntryKind::Dir => (ItemKind::Dir, Vec::new(), (0, 0)),
-        EntryKind::Symlink(target) => (ItemKind::Symlink, target.clone(), (0, 0)),
-        EntryKind::Hardlink(target) => (ItemKind::Hardlink, target.as_bytes().to_vec(), (0, 0)),
-        EntryKind::Char(major, minor) => (ItemKind::Char, Vec::new(), (*major, *minor)),
-        EntryKind::Block(major, minor) => (ItemKind::Block, Vec::new(), (*major, *minor)),
-        EntryKind::Fifo => (ItemKind::Fifo, Vec::new(), (0, 0)),
-    };
-    let sha1 = (kind == ItemKind::Symlink).then(|| {
+    let mut item = items::item(entry);
+    item.sha1 = (item.kind == ItemKind::Symlink).then(|| {
         let mut digest = [0; 20];
-        digest.iter_mut().zip(Hash::Sha1.of(&link)).for_each(|(to, from)| *to = from);
+        digest.iter_mut().zip(Hash::Sha1.of(&item.link)).for_each(|(to, from)| *to = from);
         digest
     });
-    Item {
-        name: entry.path.as_bytes().to_vec(),
-        kind,
-        link,
-        mode: entry.mode & 0o7777,
-        uid: entry.uid,
-        gid: entry.gid,
-        user: if entry.user.is_empty() && entry.uid == 0 { "root".to_owned() } else { entry.user.clone() },
-        group: if entry.group.is_empty() && entry.gid == 0 { "root".to_owned() } else { entry.group.clone() },
-        mtime: entry.mtime,
-        size: 0,
-        device,
-        xattrs: entry.xattrs.clone(),
-        sha1,
+    for (name, id) in [(&mut item.user, item.uid), (&mut item.group, item.gid)] {
+        if name.is_empty() && id == 0 {
+            "root".clone_into(name);
+        }
     }
+    item
 }
 
 fn sha1(content: &mut impl Read) -> io::Result<[u8; 20]> {

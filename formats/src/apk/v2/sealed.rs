@@ -121,7 +121,7 @@ fn obsolete(what: &str) -> Error {
 fn not_control(what: &str, name: &[u8]) -> Error {
     match name {
         b"./debian-binary" | b"debian-binary" | b"./control.tar.gz" | b"./data.tar.gz" => {
-            Error::malformed(what, "ipk packages are not supported yet")
+            Error::malformed(what, "an ipk, not an apk")
         }
         b"APKINDEX" | b"DESCRIPTION" => Error::malformed(what, "an index, not a package"),
         _ => obsolete(what),

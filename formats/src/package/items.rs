@@ -1,4 +1,4 @@
-//! From tar items to entries: checks names and links, and verifies each file's declared SHA-1 while its content passes.
+//! Between tar items and entries, for every layout that keeps its payload as tar: checks names and links, and verifies each file's declared SHA-1 while its content passes.
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -15,7 +15,7 @@ use crate::package::EntrySink;
 use crate::package::paths::Paths;
 
 /// Turns an item into an entry, hands it out, and verifies what it declared.
-pub(super) fn hand_out(
+pub(crate) fn hand_out(
     item: Item,
     content: &mut dyn Read,
     what: &str,
@@ -39,11 +39,6 @@ pub(super) fn hand_out(
         }
     }
     Ok(ControlFlow::Continue(()))
-}
-
-/// A top-level name with a dot: `.dummy`.
-pub(super) fn is_dot_name(name: &[u8]) -> bool {
-    name.starts_with(b".") && name != b"." && name != b".." && !name.contains(&b'/')
 }
 
 fn entry(item: Item, what: &str) -> Result<Entry, Error> {
@@ -88,6 +83,34 @@ fn entry(item: Item, what: &str) -> Result<Entry, Error> {
     })
 }
 
+/// The item that stands for an entry in an archive; names and links as paths, without a digest and of size 0.
+pub(crate) fn item(entry: &Entry) -> Item {
+    let (kind, link, device) = match &entry.kind {
+        EntryKind::File => (ItemKind::File, Vec::new(), (0, 0)),
+        EntryKind::Dir => (ItemKind::Dir, Vec::new(), (0, 0)),
+        EntryKind::Symlink(target) => (ItemKind::Symlink, target.clone(), (0, 0)),
+        EntryKind::Hardlink(target) => (ItemKind::Hardlink, target.as_bytes().to_vec(), (0, 0)),
+        EntryKind::Char(major, minor) => (ItemKind::Char, Vec::new(), (*major, *minor)),
+        EntryKind::Block(major, minor) => (ItemKind::Block, Vec::new(), (*major, *minor)),
+        EntryKind::Fifo => (ItemKind::Fifo, Vec::new(), (0, 0)),
+    };
+    Item {
+        name: entry.path.as_bytes().to_vec(),
+        kind,
+        link,
+        mode: entry.mode & 0o7777,
+        uid: entry.uid,
+        gid: entry.gid,
+        user: entry.user.clone(),
+        group: entry.group.clone(),
+        mtime: entry.mtime,
+        size: 0,
+        device,
+        xattrs: entry.xattrs.clone(),
+        sha1: None,
+    }
+}
+
 /// Content that is hashed as it passes; a failure is kept for whoever knows what it means.
 struct Checked<'a> {
     inner: &'a mut dyn Read,
@@ -108,20 +131,6 @@ impl Read for Checked<'_> {
                 self.failed = Some(e);
                 Err(again)
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_dot_name;
-
-    #[test]
-    fn only_names_at_the_top_are_dot_names() {
-        for (name, expected) in
-            [(".dummy", true), ("./usr", false), (".", false), ("..", false), ("etc/.x", false), (".config/x", false)]
-        {
-            assert_eq!(is_dot_name(name.as_bytes()), expected, "{name}");
         }
     }
 }
