@@ -51,7 +51,7 @@ impl Builder {
     pub fn new(package: Package) -> Result<Self, Error> {
         let what = file_name(&package);
         let file = tempfile::tempfile().map_err(|e| Error::io(&what, e))?;
-        let mut builder = Self {
+        Ok(Self {
             package,
             what,
             data: gzip::encoder(file),
@@ -60,12 +60,7 @@ impl Builder {
             files: BTreeMap::new(),
             scripts: Scripts::new(),
             installed_size: 0,
-        };
-        // OpenWrt's archives begin with the root directory.
-        let mut root = Entry::new(RelPath::root(), EntryKind::Dir, 0o755);
-        root.mtime = builder.package.build_time;
-        builder.add(&root, &mut io::empty())?;
-        Ok(builder)
+        })
     }
 
     /// Sets the maintainer scripts. An ipk has the four of [`SCRIPTS`]; others are refused when it is finished.
@@ -89,11 +84,9 @@ impl Builder {
     /// Adds an entry. Directories above it that were not added yet are added as root's with mode 0755. The size is computed
     /// from `content`, which is read to its end for a regular file and not at all for others.
     pub fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<(), Error> {
-        if entry.path.is_root() && entry.kind == EntryKind::Dir {
-            return Ok(());
-        }
-        for parent in entry.path.ancestors() {
-            if !self.dirs.contains(&parent) {
+        // OpenWrt's archives begin with the root directory.
+        for parent in std::iter::once(RelPath::root()).chain(entry.path.ancestors()) {
+            if !self.dirs.contains(&parent) && parent != entry.path {
                 let mut dir = Entry::new(parent, EntryKind::Dir, 0o755);
                 dir.mtime = entry.mtime;
                 self.add(&dir, &mut io::empty())?;
