@@ -9,8 +9,12 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use xpkg_formats::keys::{Keyring, PublicKey};
+use xpkg_formats::opkg::Control;
+use xpkg_formats::opkg::conf::Conf;
 use xpkg_formats::opkg::feed::{self, Detail};
+use xpkg_formats::opkg::info;
 use xpkg_formats::opkg::ipk::{self, Outer};
+use xpkg_formats::opkg::status::{self, State};
 use xpkg_formats::package::{self, Meta};
 use xpkg_formats::{Error, Limits};
 use xpkg_model::payload::{Entry, EntryKind};
@@ -180,4 +184,57 @@ fn rewrite(meta: &Meta, files: &Files, outer: Outer) -> Vec<u8> {
     let written = builder.finish(&mut bytes, outer).unwrap();
     assert!(matches!(written.identity, Identity::File(_)) && written.size == bytes.len() as u64);
     bytes
+}
+
+#[test]
+fn the_database_of_the_root_comes_back_byte_for_byte() {
+    let Some(real) = real_root::data() else { return };
+    let root = real_root::unpack(
+        &real,
+        "openwrt-19.07.2-x86_64-musl-ipk",
+        &["./usr/lib/opkg", "./etc/opkg.conf", "./etc/opkg"],
+    );
+    let limits = Limits::default();
+    let before = fs::read(root.path().join(status::STATUS)).unwrap();
+    let mut after = Vec::new();
+    let mut names = Vec::new();
+    status::read(before.as_slice(), "status", &limits, &mut |record| {
+        record.package(Ecosystem::Openwrt, &limits)?;
+        assert!(record.status.state == State::Installed && record.installed_time > 0, "{}", record.name());
+        names.push(record.name().to_owned());
+        status::write(&mut after, &record)?;
+        Ok(())
+    })
+    .unwrap();
+    assert!(after == before, "the status file differs");
+    assert_eq!(names.len(), 187);
+
+    let (mut lists, mut controls) = (0, 0);
+    for file in fs::read_dir(root.path().join(info::INFO)).unwrap() {
+        let file = file.unwrap().path();
+        let (name, suffix) = info::split(file.file_name().unwrap().to_str().unwrap()).unwrap();
+        assert!(names.iter().any(|known| known == name), "{name}");
+        let before = fs::read(&file).unwrap();
+        let mut after = Vec::new();
+        match suffix {
+            info::LIST | info::CONFFILES => {
+                lists += 1;
+                info::write_list(&mut after, &info::read_list(before.as_slice(), suffix, &limits).unwrap()).unwrap();
+            }
+            info::CONTROL => {
+                controls += 1;
+                after = Control::parse(&before, suffix, &limits).unwrap().to_bytes();
+            }
+            _ => continue,
+        }
+        assert!(after == before, "{}", file.display());
+    }
+    assert_eq!((lists, controls), (201, 187));
+
+    let mut conf = Conf::new();
+    for file in ["opkg.conf", "opkg/customfeeds.conf", "opkg/distfeeds.conf"] {
+        conf.read(fs::read(root.path().join("etc").join(file)).unwrap().as_slice(), file, &limits).unwrap();
+    }
+    assert!(conf.problems.is_empty() && conf.check_signature(), "{:?}", conf.problems);
+    assert_eq!((conf.sources.len(), conf.dests.len(), conf.lists_dir()), (8, 2, "/var/opkg-lists"));
 }

@@ -65,6 +65,18 @@ impl Control {
         Ok(())
     }
 
+    /// Replaces a field where it stands, or adds it before the first field that comes later in `order`.
+    pub fn set_in_order(&mut self, name: &str, value: &str, order: &[&str]) -> Result<(), Error> {
+        let rank = |name: &str| order.iter().position(|known| *known == name).unwrap_or(order.len());
+        if self.get(name).is_none() {
+            let own = rank(name);
+            let at = self.fields.iter().position(|field| rank(&field.name) > own).unwrap_or(self.fields.len());
+            self.fields.insert(at, field(name, value)?);
+            return Ok(());
+        }
+        self.set(name, value)
+    }
+
     /// Takes every field of that name out; `true` when there was one.
     pub fn remove(&mut self, name: &str) -> bool {
         let before = self.fields.len();

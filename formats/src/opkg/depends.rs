@@ -50,7 +50,9 @@ pub fn dependency(text: &str) -> Result<Dependency, String> {
             // opkg (parseDepends in pkg_depends.c) looks no further than the first bracket; real feeds hold
             // `nginx-ssl-util (>=1.5-1) (<2)`.
             let (condition, rest) = rest.split_once(')').ok_or_else(|| bad("its bracket is not closed"))?;
-            if !rest.trim().is_empty() && !(rest.trim_start().starts_with('(') && rest.ends_with(')')) {
+            let rest = rest.trim();
+            let ignored = rest.is_empty() || (rest.starts_with('(') && rest.ends_with(')'));
+            if !ignored {
                 return Err(bad("something follows its bracket"));
             }
             (name.trim_end(), Some(condition.trim()))

@@ -36,7 +36,9 @@ fn sample(outer: Outer) -> (Vec<u8>, Identity) {
     (bytes, written.identity)
 }
 
-fn entries(bytes: &[u8]) -> Result<(Meta, Vec<(Entry, Vec<u8>)>), Error> {
+type Files = Vec<(Entry, Vec<u8>)>;
+
+fn entries(bytes: &[u8]) -> Result<(Meta, Files), Error> {
     let mut opened = package::open(Cursor::new(bytes), "foo.ipk", Ecosystem::Openwrt, &Limits::default())?;
     let mut out = Vec::new();
     opened.read_payload(&mut |entry, content| {
