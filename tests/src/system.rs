@@ -7,10 +7,13 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 use xpkg_fixtures::Server;
-use xpkg_fixtures::real::{self, ALPINE_3_19, Chroot, OPENWRT_25_12, Output};
+use xpkg_fixtures::real::{self, ALPINE_3_19, Chroot, OPENWRT_19_07, OPENWRT_25_12, Output};
 use xpkg_model::Ecosystem;
 
 use crate::{Databases, Xpkg};
+
+/// The feeds of OpenWrt 19.07; `telephony` is empty.
+const OPKG_FEEDS: [&str; 5] = ["target", "base", "luci", "packages", "telephony"];
 
 /// A running root, as far as a chroot runs.
 pub struct System {
@@ -34,12 +37,20 @@ impl System {
         Self::fresh(Ecosystem::Alpine)
     }
 
+    /// A fresh OpenWrt 19.07, whose manager is opkg; `None`, said aloud, where that cannot be.
+    pub fn openwrt_opkg() -> Option<Self> {
+        Self::unpacked(OPENWRT_19_07, Ecosystem::Openwrt)
+    }
+
     /// A fresh system of that world.
     pub fn fresh(native: Ecosystem) -> Option<Self> {
+        Self::unpacked(if native == Ecosystem::Openwrt { OPENWRT_25_12 } else { ALPINE_3_19 }, native)
+    }
+
+    fn unpacked(name: &str, native: Ecosystem) -> Option<Self> {
         if !ready() {
             return None;
         }
-        let name = if native == Ecosystem::Openwrt { OPENWRT_25_12 } else { ALPINE_3_19 };
         let temporary = real::unpack_root(name).unwrap();
         let dir = temporary.path().to_owned();
         let system = Self { native, chroot: Chroot::new(&dir).unwrap(), dir, _temporary: Some(temporary) };
@@ -61,6 +72,7 @@ impl System {
     /// The list of native sources.
     pub fn list_file(&self) -> PathBuf {
         self.dir.join(match self.native {
+            Ecosystem::Openwrt if self.has_opkg() => "etc/opkg/distfeeds.conf",
             Ecosystem::Openwrt => "etc/apk/repositories.d/distfeeds.list",
             _ => "etc/apk/repositories",
         })
@@ -69,6 +81,9 @@ impl System {
     /// Makes the native sources those of the real data, served at `url`.
     pub fn point_at(&self, url: &str) {
         let text: String = match self.native {
+            Ecosystem::Openwrt if self.has_opkg() => {
+                OPKG_FEEDS.iter().map(|feed| format!("src/gz openwrt_{feed} {url}/openwrt-19.07/{feed}\n")).collect()
+            }
             Ecosystem::Openwrt => {
                 let feeds = ["target", "base", "luci", "packages", "routing"];
                 feeds.iter().map(|feed| format!("{url}/openwrt-25.12/{feed}/packages.adb\n")).collect()
@@ -114,6 +129,20 @@ impl System {
             let keys = keys.to_str().unwrap();
             xpkg.ok(["source", "add", name, &format!("{url}/{path}"), "--ecosystem", world, "--keys", keys]);
         }
+    }
+
+    /// Adds OpenWrt 19.07's feeds to xpkg, with the key that signs them.
+    pub fn add_opkg_sources(&self, xpkg: &Xpkg) {
+        let keys = real::data().unwrap().join("openwrt-19.07/keys");
+        for feed in OPKG_FEEDS {
+            let (name, url) = (format!("owrt-{feed}"), format!("{}/openwrt-19.07/{feed}", data_server().url()));
+            xpkg.ok(["source", "add", &name, &url, "--ecosystem", "openwrt", "--keys", keys.to_str().unwrap()]);
+        }
+    }
+
+    /// Whether its manager is opkg.
+    pub fn has_opkg(&self) -> bool {
+        self.has("usr/lib/opkg/status")
     }
 
     /// Runs a program of the root and expects success.
