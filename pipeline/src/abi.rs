@@ -20,6 +20,7 @@ use xpkg_resolver::abi::{
 
 use crate::error::Error;
 use crate::libraries::Library;
+use crate::offers::ProvenNeeds;
 use crate::prepare::{Ground, Learning, PackageVerdict, grade, refuses};
 use crate::prospect::{Coming, Prospect};
 use crate::space::{Space, coming_loader, loader, subjects};
@@ -85,8 +86,9 @@ impl<'a> RootAbi<'a> {
         let report = check_all(&space, &checked);
         // A library that is still to be fetched is not missing; what was not read is not judged.
         if complete {
+            let known = state.needs.clone();
             for failure in &report.failures {
-                self.learn(failure, &keys, state);
+                self.learn(failure, &keys, &known, state);
             }
             if !gone.is_empty() {
                 let before = Prospect::new(self.ground.root);
@@ -169,7 +171,8 @@ impl<'a> RootAbi<'a> {
         Ok(remaining)
     }
 
-    fn learn(&self, failure: &Failure, keys: &BTreeMap<String, PackageKey>, state: &mut Learning) {
+    /// `known`: the needs that earlier rounds have taught already, and that nothing has met.
+    fn learn(&self, failure: &Failure, keys: &BTreeMap<String, PackageKey>, known: &ProvenNeeds, state: &mut Learning) {
         let consumer = match &failure.consumer {
             Some(Owner::Package(key)) if keys.values().any(|k| k == key) => key.clone(),
             _ => return, // what was there before is the reverse check's matter
@@ -183,11 +186,12 @@ impl<'a> RootAbi<'a> {
         };
         if failure.kind == FailureKind::MissingLibrary {
             // Its files need what its index does not mention: let the solver look for it, once.
-            let known = state.needs.entry(consumer.clone()).or_default();
-            if known.contains(&capability) {
-                state.learn(Fact::Impossible { package: consumer, why: words(failure) });
-            } else {
-                known.push(capability);
+            if known.get(&consumer).is_some_and(|needs| needs.contains(&capability)) {
+                return state.learn(Fact::Impossible { package: consumer, why: words(failure) });
+            }
+            let needs = state.needs.entry(consumer).or_default();
+            if !needs.contains(&capability) {
+                needs.push(capability);
             }
             return;
         }

@@ -97,7 +97,7 @@ fn is_stub(line: &str) -> bool {
         ["exit", "0"] | ["export", "PKG_UPGRADE=1"] | ["return", "0"] => true,
         ["export", assignment] => assignment.starts_with("root=$IPKG_INSTROOT") || assignment.starts_with("pkgname="),
         ["[", "$IPKG_NO_SCRIPT", "=", "1", "]", "&&", "exit", "0"] => true,
-        ["[", "-s", file, "]", "||", "exit", "0"] | [".", file] => file.ends_with("/lib/functions.sh"),
+        ["[", "-s" | "-x", file, "]", "||", "exit", "0"] | [".", file] => file.ends_with("/lib/functions.sh"),
         ["add_group_and_user", ..] => true,
         ["default_postinst" | "default_prerm" | "default_preinst" | "default_postrm", rest @ ..] => {
             rest.iter().all(|word| matches!(*word, "$0" | "$@"))
@@ -288,6 +288,8 @@ mod tests {
         let opkg = "#!/bin/sh\n[ \"${IPKG_NO_SCRIPT}\" = \"1\" ] && exit 0\n[ -s \"${IPKG_INSTROOT}/lib/functions.sh\" ] || exit 0\n\
             . ${IPKG_INSTROOT}/lib/functions.sh\ndefault_postinst $0 $@\n";
         assert!(matches!(decided(Ecosystem::Openwrt, opkg, &[]), Decision::Skip(_)));
+        let older = opkg.replace("[ -s ", "[ -x ").replace('"', "");
+        assert!(matches!(decided(Ecosystem::Openwrt, &older, &[]), Decision::Skip(_)));
         let own = format!("{STUB}[ -n \"${{IPKG_INSTROOT}}\" ] || /etc/init.d/rpcd reload\n");
         let Decision::CannotRun(why) = decided(Ecosystem::Openwrt, &own, &[]) else { unreachable!("{own}") };
         assert!(why.starts_with("cannot run here: needs /lib/functions.sh") && why.contains("rpcd"), "{why}");

@@ -58,6 +58,10 @@ impl Judge<'_> {
             return Ok(Err("package managers keep their own records there".to_owned()));
         }
         if let Some(owner) = self.owners.get(&item.real) {
+            if let Some(why) = self.gives_way(package, item, owner, node.as_ref(), hardlinks)? {
+                decided.notes.push(why);
+                return Ok(Ok(Fate::Skip));
+            }
             return Ok(self.owned(package, item, owner, node, decided));
         }
         let Some(node) = node else { return Ok(Ok(Fate::Write)) };
@@ -121,6 +125,28 @@ impl Judge<'_> {
             }
         }
         Ok(Ok(Fate::Write))
+    }
+
+    /// A foreign package leaves the host's file alone where it can do with it: its own configuration, for which the host's
+    /// stands in, and what has the same content. In words, for the person.
+    fn gives_way(
+        &self,
+        package: &Incoming<'_>,
+        item: &Item,
+        owner: &Owner,
+        node: Option<&Node>,
+        hardlinks: &HashMap<RelPath, Digest>,
+    ) -> Result<Option<String>> {
+        let Some(node) = node.filter(|_| package.is_foreign(self.native) && owner.ecosystem == self.native) else {
+            return Ok(None);
+        };
+        let (path, of) = (&item.real, format!("{}:{}", owner.ecosystem, owner.package.name));
+        if package.conffiles.contains(&item.entry.path) {
+            let left = package.title();
+            return Ok(Some(format!("{path} stays as {of} has it; the one of {left} is left out")));
+        }
+        let same = self.same(item, node, hardlinks)?;
+        Ok(same.then(|| format!("{path} is there already with the same content, from {of}")))
     }
 
     /// A package that stays has it.

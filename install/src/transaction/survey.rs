@@ -64,6 +64,8 @@ pub struct Incoming<'a> {
     pub triggers: Vec<String>,
     /// Layout of its file.
     pub format: Format,
+    /// Configuration that it names.
+    pub conffiles: Vec<RelPath>,
 }
 
 impl Incoming<'_> {
@@ -107,6 +109,7 @@ pub fn survey<'a>(
         package.replaces.clone_from(&meta.package.replaces);
         package.replaces_priority = meta.package.replaces_priority;
         let (scripts, triggers, format) = (meta.scripts.clone(), meta.triggers.clone(), meta.format);
+        let conffiles = meta.conffiles.clone();
         let mut items: Vec<Item> = Vec::new();
         let read = opened.read_payload(&mut |entry, content| {
             if entry.path.is_root() {
@@ -123,7 +126,7 @@ pub fn survey<'a>(
         });
         read.map_err(|e| failed(Box::new(e)))?;
         let registered = step.package.name.clone();
-        incoming.push(Incoming { step, package, source, registered, items, scripts, triggers, format });
+        incoming.push(Incoming { step, package, source, registered, items, scripts, triggers, format, conffiles });
     }
     Ok(incoming)
 }
