@@ -7,6 +7,7 @@
 mod args;
 mod commands;
 mod error;
+mod fronts;
 mod log;
 mod report;
 mod terminal;
@@ -20,6 +21,9 @@ fn main() -> ExitCode {
     // Maintainer scripts run in a copy of this program that has moved into the root: see install::helper.
     if arguments.nth(1).is_some_and(|a| a == xpkg_pipeline::HELPER_ARGUMENT) {
         return ExitCode::from(xpkg_pipeline::script_helper(arguments.collect()));
+    }
+    if let Some(code) = fronts::asked_for(std::env::args_os()) {
+        return code;
     }
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,

@@ -8,6 +8,7 @@ mod clashes;
 mod configure;
 mod error;
 mod findings;
+pub mod front;
 mod host;
 mod identify;
 pub mod image;
