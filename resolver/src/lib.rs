@@ -12,6 +12,7 @@ mod engine;
 pub mod explain;
 mod lookup;
 mod lore;
+pub mod native;
 mod needs;
 mod orphan;
 mod outcome;
