@@ -1,2 +1,4 @@
-//! What the native managers' own command lines ask for, as values: only the native side is looked at and solved. The words
-//! are the command line's. Never prints.
+//! What the native managers' own command lines ask for, as values or carried out: only the native side is looked at and
+//! solved, as its own manager decides. Never prints.
+
+pub mod opkg;

@@ -8,6 +8,7 @@ pub mod feed;
 pub mod image;
 pub mod inside;
 pub mod judge;
+pub mod opkg_lab;
 pub mod overlay;
 pub mod program;
 pub mod small_disk;

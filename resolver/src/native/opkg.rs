@@ -27,7 +27,7 @@ mod upgrade;
 #[cfg(test)]
 mod cases;
 
-pub use database::{Database, PackageId};
+pub use database::{Database, Package, PackageId};
 pub use describe::{Described, Field, Possibility, Requires, Strength, shown_version};
 pub use flags::{Flags, State, Status, Want};
 pub use hands::{Hands, Incoming, Level, Outgoing};

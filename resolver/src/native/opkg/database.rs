@@ -69,6 +69,12 @@ impl Package {
         super::shown_version(&self.package.version)
     }
 
+    /// Its description in one piece: opkg joins the lines where it does not write to a terminal.
+    pub fn description(&self) -> String {
+        let long = self.package.opkg.iter().flat_map(|o| &o.other).find(|(name, _)| name == "Description");
+        long.map_or(&self.package.description, |(_, text)| text).replace('\n', "")
+    }
+
     /// Whether its own version meets a condition, whatever name the condition is on.
     pub(super) fn fits(&self, possibility: &Possibility) -> bool {
         let condition = xpkg_model::Dependency {
@@ -125,6 +131,19 @@ impl Database {
     /// Every package that is there, in the order of opkg's walks.
     pub fn present(&self) -> Vec<PackageId> {
         self.walk().into_iter().filter(|id| self[*id].status.present()).collect()
+    }
+
+    /// What the status files record, in the order of opkg's walks: what is there, and what was wanted and did not come.
+    pub fn recorded(&self) -> Vec<PackageId> {
+        let recorded = |package: &Package| {
+            package.status != Status::NotInstalled
+                || match package.want {
+                    Want::Install => true,
+                    Want::Deinstall => package.flags.0 == Flags::HOLD,
+                    Want::Unknown | Want::Purge => false,
+                }
+        };
+        self.walk().into_iter().filter(|id| recorded(&self[*id])).collect()
     }
 
     /// The package of that name that is there. A name without packages of its own stands for its first provider.
@@ -264,8 +283,8 @@ impl Database {
 }
 
 fn blank(described: &Described) -> Package {
-    let state = described.state.clone().unwrap_or_default();
-    let from_list = described.state.is_none() && !described.by_hand;
+    let state = described.state.clone();
+    let from_list = described.offered && !described.by_hand;
     Package {
         package: Arc::clone(&described.package),
         essential: described.essential,

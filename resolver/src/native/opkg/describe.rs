@@ -66,8 +66,10 @@ pub struct Described {
     pub essential: bool,
     /// `Conffiles` of a status file: path and digest.
     pub conffiles: Vec<(String, String)>,
-    /// What a status file says; `None` in a list.
-    pub state: Option<State>,
+    /// What a status file says; mostly nothing in a list.
+    pub state: State,
+    /// It stands in a list.
+    pub offered: bool,
     /// Index of the list it comes from, or of the destination of its status file.
     pub place: usize,
     /// A file that a person named.
@@ -119,7 +121,16 @@ impl Described {
             Field::Provides(list) | Field::Replaces(list) => !list.is_empty(),
         });
         let essential = package.opkg.as_ref().is_some_and(|o| o.essential);
-        Self { package, fields, essential, conffiles: Vec::new(), state: None, place, by_hand: false }
+        Self {
+            package,
+            fields,
+            essential,
+            conffiles: Vec::new(),
+            state: State::default(),
+            offered: true,
+            place,
+            by_hand: false,
+        }
     }
 }
 

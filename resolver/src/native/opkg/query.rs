@@ -57,8 +57,9 @@ impl Opkg<'_> {
         ids.sort_by(|a, b| self.database[*a].name().cmp(self.database[*b].name()));
         ids.retain(|id| {
             let package = &self.database[*id];
-            let description = &package.package.description;
-            self.fits(wanted, package.name()) || (describe && !description.is_empty() && self.fits(wanted, description))
+            let description = package.description();
+            self.fits(wanted, package.name())
+                || (describe && !description.is_empty() && self.fits(wanted, &description))
         });
         ids
     }
@@ -81,8 +82,9 @@ impl Opkg<'_> {
         if self.settings.size {
             let _ = write!(line, " - {}", package.package.size);
         }
-        if !package.package.description.is_empty() {
-            let _ = write!(line, " - {}", package.package.description);
+        let description = package.description();
+        if !description.is_empty() {
+            let _ = write!(line, " - {description}");
         }
         line
     }
