@@ -26,7 +26,7 @@ impl Made {
 
     /// The name of its file.
     pub fn file(&self) -> String {
-        let version = self.field("Version").replace(':', "+");
+        let version = self.field("Version").replace(':', "_");
         format!("{}_{version}_{}.ipk", self.field("Package"), self.field("Architecture"))
     }
 }
@@ -85,12 +85,15 @@ pub fn difference(universe: &Universe, real: &[Said], ours: &[Said]) -> Option<S
     for step in &universe.steps {
         text.push_str(&format!("{step:?}\n"));
     }
-    text.push_str(&format!(
-        "at `{}`\n--- real ({})\n{}--- ours ({})\n{}--- real errors\n{}--- ours\n{}",
-        real.command, real.code, real.stdout, ours.code, ours.stdout, real.stderr, ours.stderr
-    ));
-    if real.status != ours.status {
-        text.push_str(&format!("--- real status\n{}--- our status\n{}", real.status, ours.status));
+    text.push_str(&format!("at `{}`\n", real.command));
+    let parts = [
+        ("exit code", real.code.to_string(), ours.code.to_string()),
+        ("output", real.stdout.clone(), ours.stdout.clone()),
+        ("errors", real.stderr.clone(), ours.stderr.clone()),
+        ("status file", real.status.clone(), ours.status.clone()),
+    ];
+    for (what, real, ours) in parts.iter().filter(|(_, real, ours)| real != ours) {
+        text.push_str(&format!("--- real {what}\n{real}\n--- our {what}\n{ours}\n"));
     }
     Some(text)
 }

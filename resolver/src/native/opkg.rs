@@ -22,6 +22,7 @@ mod needs;
 mod pattern;
 mod query;
 mod remove;
+mod sort;
 mod upgrade;
 
 #[cfg(test)]

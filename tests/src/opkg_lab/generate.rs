@@ -196,7 +196,7 @@ fn command(dice: &mut Dice, packages: usize, names: &[&str]) -> Vec<String> {
         }
         "list-upgradable" => {}
         "configure" | "list-installed" | "status" | "list" | "find" | "info" => {
-            if dice.one_in(3) {
+            if verb == "find" || dice.one_in(3) {
                 words.push(dice.pick(&["*a*", "lib*", "aa", "[a-c]?"]).to_owned());
             }
         }

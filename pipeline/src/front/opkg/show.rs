@@ -18,7 +18,8 @@ pub fn info(package: &Package, full: bool) -> String {
     };
     field("Section", opkg.map(|o| o.section.as_str()));
     field("Essential", package.essential.then_some("yes"));
-    field("Architecture", Some(&model.arch));
+    // One that is not accepted is forgotten when the stanza is read.
+    field("Architecture", Some(model.arch.as_str()).filter(|_| package.arch_priority != 0));
     field("Maintainer", Some(&model.maintainer));
     field("MD5Sum", other("MD5Sum").or_else(|| other("MD5sum")));
     field("Size", (model.size > 0).then(|| model.size.to_string()).as_deref());
@@ -46,7 +47,9 @@ pub fn status(package: &Package) -> String {
     if package.essential {
         out.push_str("Essential: yes\n");
     }
-    let _ = writeln!(out, "Architecture: {}", package.package.arch);
+    if package.arch_priority != 0 {
+        let _ = writeln!(out, "Architecture: {}", package.package.arch);
+    }
     conffiles(&mut out, package);
     if package.installed_time > 0 {
         let _ = writeln!(out, "Installed-Time: {}", package.installed_time);

@@ -146,7 +146,7 @@ impl Database {
         self.walk().into_iter().filter(|id| recorded(&self[*id])).collect()
     }
 
-    /// The package of that name that is there. A name without packages of its own stands for its first provider.
+    /// The package of that name that is there. A name that no package was ever said to have stands for its first provider.
     pub fn installed(&self, name: &str) -> Option<PackageId> {
         self.under(name).iter().copied().find(|id| self[*id].status.present())
     }
@@ -160,7 +160,7 @@ impl Database {
         let Some(id) = self.names.find(name) else { return &[] };
         let name = &self.names[id];
         match name.provided_by.first() {
-            Some(first) if name.packages.is_empty() => &self.names[*first].packages,
+            Some(first) if !name.own => &self.names[*first].packages,
             _ => &name.packages,
         }
     }
@@ -203,6 +203,7 @@ impl Database {
                 }
                 Field::Replaces(list) => {
                     let own = self.names.ensure(text);
+                    self.names[own].own = true;
                     self.names[own].provided_by.push(own);
                     for item in list {
                         let id = self.names.ensure(item);
@@ -226,6 +227,7 @@ impl Database {
     pub(super) fn keep(&mut self, mut package: Package, set_status: bool) {
         let text = package.package.name.clone();
         let own = self.names.ensure(&text);
+        self.names[own].own = true;
         if package.status.present() {
             self.names[own].status = package.status;
         }
@@ -266,6 +268,7 @@ impl Database {
 
     fn provides_itself(&mut self, text: &str) -> NameId {
         let own = self.names.ensure(text);
+        self.names[own].own = true;
         if !self.names[own].provided_by.contains(&own) {
             self.names[own].provided_by.push(own);
         }

@@ -56,7 +56,7 @@ impl Flags {
     pub const REPLACE: u32 = 4;
     /// `noprune`: its obsolete files stay.
     pub const NOPRUNE: u32 = 8;
-    /// `prefer`: wins among candidates. Lasts for one run.
+    /// `prefer`: wins among candidates, until it is configured.
     pub const PREFER: u32 = 16;
     /// `obsolete`.
     pub const OBSOLETE: u32 = 32;
@@ -81,6 +81,7 @@ impl Flags {
             (Self::REINSTREQ, "reinstreq"),
             (Self::HOLD, "hold"),
             (Self::NOPRUNE, "noprune"),
+            (Self::PREFER, "prefer"),
             (Self::OBSOLETE, "obsolete"),
             (Self::USER, "user"),
         ];

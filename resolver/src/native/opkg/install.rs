@@ -206,7 +206,9 @@ impl Opkg<'_> {
 
     fn install_needs(&mut self, id: Id, time: u64) -> Outcome {
         let mut wanted = Vec::new();
-        let lost = self.unmet(id, &mut wanted);
+        let mut lost = self.unmet(id, &mut wanted);
+        // Told twice only with another one between: two packages of a chain may lack the same.
+        lost.dedup();
         if !lost.is_empty() {
             let text = format!("Cannot satisfy the following dependencies for {}:", self.database[id].name());
             self.error("satisfy_dependencies_for", text);

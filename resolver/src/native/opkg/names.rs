@@ -28,6 +28,9 @@ pub(super) enum Seen {
 #[derive(Clone, Debug)]
 pub(super) struct Name {
     pub(super) text: String,
+    /// A stanza of a package of that name was met that was kept or says what it provides or replaces: the name stands for
+    /// its own packages from then on, even for none.
+    pub(super) own: bool,
     /// Packages that have it, each version once.
     pub(super) packages: Vec<PackageId>,
     /// Names of the packages that provide it, itself among them once a package has it.
@@ -64,6 +67,7 @@ impl Names {
         let id = NameId(self.all.len());
         self.all.push(Name {
             text: text.to_owned(),
+            own: false,
             packages: Vec::new(),
             provided_by: Vec::new(),
             replaced_by: Vec::new(),

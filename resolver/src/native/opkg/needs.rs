@@ -31,7 +31,7 @@ impl Opkg<'_> {
                     let text = format!("{}: unsatisfied recommendation for {first}", self.database[id].name());
                     self.notice(text);
                 } else {
-                    add_once(&mut lost, requires.shown());
+                    lost.push(requires.shown());
                 }
                 continue;
             };
@@ -40,7 +40,7 @@ impl Opkg<'_> {
                     format!("package {} suggests installing {}", self.database[id].name(), self.database[found].name());
                 self.notice(text);
             } else if found != id && !self.listed(wanted, found) {
-                self.unmet(found, wanted).into_iter().for_each(|need| add_once(&mut lost, need));
+                lost.extend(self.unmet(found, wanted));
                 wanted.push(found);
             }
         }
@@ -98,12 +98,5 @@ impl Opkg<'_> {
         list.iter().map(|id| &self.database[*id]).any(|other| {
             other.name() == ours.name() && other.compare(ours).is_eq() && other.package.arch == ours.package.arch
         })
-    }
-}
-
-/// opkg tells each need that cannot be met once, however many packages have it.
-fn add_once(lost: &mut Vec<String>, need: String) {
-    if !lost.contains(&need) {
-        lost.push(need);
     }
 }

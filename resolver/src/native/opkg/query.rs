@@ -54,7 +54,7 @@ impl Opkg<'_> {
     /// `list`, `list-installed` and `find`: sorted by name.
     pub fn listed_packages(&self, present: bool, wanted: Option<&str>, describe: bool) -> Vec<PackageId> {
         let mut ids = if present { self.database.present() } else { self.database.walk() };
-        ids.sort_by(|a, b| self.database[*a].name().cmp(self.database[*b].name()));
+        super::sort::sort_by(&mut ids, |a, b| self.database[*a].name().cmp(self.database[*b].name()));
         ids.retain(|id| {
             let package = &self.database[*id];
             let description = package.description();
@@ -108,8 +108,8 @@ impl Opkg<'_> {
     pub fn what(&mut self, relation: Relation, recursive: bool, patterns: &[String]) {
         let ids = self.queried();
         for id in &ids {
-            self.database[*id].marked =
-                patterns.iter().any(|wanted| pattern::matches(wanted, self.database[*id].name(), false));
+            let matches = |name: &String| patterns.iter().any(|wanted| pattern::matches(wanted, name, false));
+            self.database[*id].marked = self.database[*id].provides.iter().any(matches);
         }
         self.notice("Root set:".to_owned());
         for id in &ids {
