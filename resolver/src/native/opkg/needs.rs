@@ -25,7 +25,7 @@ impl Opkg<'_> {
                 continue;
             }
             let soft = matches!(requires.strength, Strength::Recommend | Strength::Suggest);
-            let Some(found) = self.to_install(id, &requires, soft) else {
+            let Some(found) = self.absent_satisfier(id, &requires, soft) else {
                 if soft {
                     let first = requires.any_of.first().map(|p| p.name.clone()).unwrap_or_default();
                     let text = format!("{}: unsatisfied recommendation for {first}", self.database[id].name());
@@ -48,7 +48,7 @@ impl Opkg<'_> {
     }
 
     /// The first alternative that something not yet there would meet.
-    fn to_install(&mut self, id: PackageId, requires: &Requires, soft: bool) -> Option<PackageId> {
+    fn absent_satisfier(&mut self, id: PackageId, requires: &Requires, soft: bool) -> Option<PackageId> {
         for possibility in &requires.any_of {
             let Some(found) = self.satisfier(possibility, false) else { continue };
             if soft && matches!(self.database[found].want, Want::Deinstall | Want::Purge) {
