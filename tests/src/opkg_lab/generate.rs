@@ -76,8 +76,7 @@ fn package(dice: &mut Dice, name: &str, version: &str, names: &[&str]) -> Made {
     let replaces_first = dice.one_in(3);
     let replaces = dice.one_in(5).then(|| {
         let same = conflicts.as_deref().filter(|_| dice.below(3) > 0);
-        let name = same.and_then(|c| c.split_whitespace().next()).unwrap_or(names[dice.below(names.len())]).to_owned();
-        name
+        same.and_then(|c| c.split_whitespace().next()).unwrap_or(names[dice.below(names.len())]).to_owned()
     });
     if let (true, Some(replaces)) = (replaces_first, &replaces) {
         push("Replaces", replaces.clone());

@@ -62,7 +62,7 @@ impl Judge {
                 Step::Lists(_) => None,
             })
             .collect();
-        fs::remove_dir_all(&dir).unwrap();
+        self.chroot.run(["/bin/rm", "-r", &inside]).unwrap().expect_success().unwrap();
         said
     }
 }
