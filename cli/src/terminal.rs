@@ -135,7 +135,11 @@ impl Progress {
                     bar.finish_and_clear();
                 }
             }
-            Event::Warning(_) | Event::Detail(_) | Event::ScriptOutput { .. } => {}
+            Event::Warning(_)
+            | Event::Detail(_)
+            | Event::PackageStep { .. }
+            | Event::Script { .. }
+            | Event::ScriptOutput { .. } => {}
         }
     }
 }

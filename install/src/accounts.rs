@@ -1,4 +1,7 @@
-//! Users and groups of a root, from its own passwd and group files. Never the host's, and never changes them.
+//! Users and groups of a root, from its own passwd and group files. Never the host's; they are changed only for accounts
+//! that OpenWrt's packages require, and only where no script does it.
+
+mod required;
 
 use std::collections::BTreeMap;
 
@@ -7,6 +10,8 @@ use xpkg_model::payload::Entry;
 use xpkg_model::root::RootView;
 
 use crate::{Error, Result};
+
+pub(crate) use required::stage_required;
 
 /// A passwd file of ten thousand users has half a megabyte.
 const MAX_FILE: u64 = 4 << 20;
@@ -25,10 +30,11 @@ impl Accounts {
             let path = RelPath::literal(path);
             root.read(&path, MAX_FILE).map_err(|e| Error::io("reading", &path, e))
         };
-        Ok(Self {
-            users: parse(&read("etc/passwd")?.unwrap_or_default()),
-            groups: parse(&read("etc/group")?.unwrap_or_default()),
-        })
+        Ok(Self::parse(&read("etc/passwd")?.unwrap_or_default(), &read("etc/group")?.unwrap_or_default()))
+    }
+
+    fn parse(passwd: &[u8], group: &[u8]) -> Self {
+        Self { users: parse(passwd), groups: parse(group) }
     }
 
     /// Number of a user.

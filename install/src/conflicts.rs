@@ -9,7 +9,7 @@ use std::fmt;
 use xpkg_formats::apk::db::{DbFile, InstalledRecord};
 use xpkg_model::payload::{Digest, EntryKind};
 use xpkg_model::root::{Node, NodeKind};
-use xpkg_model::{Ecosystem, Package, RelPath};
+use xpkg_model::{Dependency, Ecosystem, Package, RelPath, VersionScheme};
 
 use crate::state::LinkOwner;
 use crate::transaction::outgoing::{Claims, Outgoing};
@@ -162,13 +162,19 @@ fn among_incoming(incoming: &mut [Incoming<'_>], conflicts: &mut Vec<Conflict>) 
     }
 }
 
-/// Whether `new` takes a path from `old`: apk's rule (apk-tools database.c, apk_db_install_file). `None`: neither may.
+/// Whether `new` takes a path from `old`: apk's rule (apk-tools database.c, apk_db_install_file), or opkg's between two of its
+/// packages. `None`: neither may.
 fn stronger(old: &Package, new: &Package, same_world: bool) -> Option<bool> {
     if !same_world {
         return None;
     }
-    if old.name == new.name || (!old.origin.is_empty() && old.origin == new.origin) {
+    let deb = old.scheme == VersionScheme::Deb && new.scheme == VersionScheme::Deb;
+    if old.name == new.name || (!deb && !old.origin.is_empty() && old.origin == new.origin) {
         return Some(true);
+    }
+    if deb {
+        // opkg asks only whom the newcomer replaces, by any name that one answers to (opkg-lede, pkg_replaces).
+        return new.replaces.iter().any(|d| old.meets(&Dependency::any(&d.name))).then_some(true);
     }
     let claim = |of: &Package, on: &Package| {
         if of.replaces.iter().any(|d| on.meets_by_name(d)) { i64::from(of.replaces_priority) } else { -1 }

@@ -115,6 +115,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A script or hook that must succeed before anything changes did not. Nothing was changed, except by scripts.
+    #[error("{script} failed: {reason}; nothing was changed")]
+    Script {
+        /// Which.
+        script: String,
+        /// What happened.
+        reason: String,
+    },
     /// A point chosen by a test.
     #[error("stopped at {0}")]
     Stopped(&'static str),

@@ -8,7 +8,7 @@ use xpkg_model::root::RootView;
 use xpkg_model::{Dependency, Ecosystem, Package};
 
 use crate::Result;
-use crate::native::NativeApk;
+use crate::native::Native;
 use crate::state::{ForeignPackage, State, read_world};
 
 /// What reading its files taught belongs to its dependencies: who asks what is still needed must see it.
@@ -23,10 +23,11 @@ fn with_needs(foreign: &ForeignPackage) -> Package {
 pub fn read(root: &dyn RootView, native: Ecosystem) -> Result<Installed> {
     let state = State::load(root)?;
     let mut installed = Installed { wanted: read_world(root)?, ..Installed::default() };
-    let Some(apk) = NativeApk::detect(root, native)? else { return Ok(installed) };
-    installed.world = apk.world(root)?;
+    let Some(manager) = Native::detect(root, native)? else { return Ok(installed) };
+    let marks = manager.marks(root)?;
+    installed.world = marks.world;
     let explicit: BTreeSet<String> = installed.world.iter().filter(|d| !d.conflict).map(|d| d.name.clone()).collect();
-    apk.each(root, &mut |record| {
+    manager.each(root, &mut |record| {
         let name = record.package.name.clone();
         if state.provider.as_ref() == Some(&name) {
             return Ok(());
@@ -45,7 +46,7 @@ pub fn read(root: &dyn RootView, native: Ecosystem) -> Result<Installed> {
             },
             None => InstalledPackage {
                 explicit: explicit.contains(&name),
-                held: state.held.contains(&(native, name.clone())),
+                held: marks.held.contains(&name) || state.held.contains(&(native, name.clone())),
                 package: Arc::new(record.package),
                 foreign: false,
                 registered_as: None,

@@ -5,6 +5,7 @@
 //! triggers. Everything it changes goes through [`Target`], which a live root ([`LiveRoot`]) and an image implement.
 
 pub mod accounts;
+mod alternatives;
 pub mod conflicts;
 pub mod error;
 pub mod helper;

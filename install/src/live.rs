@@ -46,6 +46,17 @@ pub enum Failpoint {
     Renamed(u32),
     /// After all changes, before the journal goes.
     BeforeClear,
+    /// After the given number of the scripts that follow the files.
+    ScriptRan(u32),
+}
+
+/// A committed transaction whose scripts are running.
+#[derive(Debug)]
+struct After {
+    dir: Arc<OwnedFd>,
+    name: String,
+    journal: journal::Writer,
+    ran: u32,
 }
 
 /// A live root.
@@ -56,6 +67,7 @@ pub struct LiveRoot {
     ownership: Ownership,
     locks: Option<lock::Locks>,
     tx: Option<stage::Tx>,
+    after: Option<After>,
     runner: Option<LiveRunner>,
     failpoint: Option<Failpoint>,
 }
@@ -73,7 +85,7 @@ impl LiveRoot {
         let root = Arc::new(root);
         let runner = (rustix::process::geteuid().is_root() && ownership == Ownership::Apply)
             .then(|| LiveRunner::new(dir.clone(), root.clone()));
-        Ok(Self { dir, root, ownership, locks: None, tx: None, runner, failpoint: None })
+        Ok(Self { dir, root, ownership, locks: None, tx: None, after: None, runner, failpoint: None })
     }
 
     /// Where the root lies on this machine.

@@ -1,4 +1,7 @@
-//! Which paths hold configuration that a person may have changed, as apk's protected_paths.d says it. Touches nothing.
+//! Which paths hold configuration that a person may have changed: as apk's protected_paths.d says it, or as opkg's packages
+//! name their conffiles. Touches nothing.
+
+use std::collections::BTreeSet;
 
 use xpkg_model::RelPath;
 use xpkg_model::root::RootView;
@@ -13,10 +16,13 @@ const DEFAULT: &str = "+etc\n@etc/init.d\n!etc/apk\n";
 /// A list is a handful of lines.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The rules, in order.
+/// What is kept.
 #[derive(Clone, Debug)]
-pub struct Protected {
-    rules: Vec<(bool, Vec<u8>)>,
+pub enum Protected {
+    /// apk's rules, in order.
+    Rules(Vec<(bool, Vec<u8>)>),
+    /// opkg's conffiles, as the packages name them.
+    Conffiles(BTreeSet<RelPath>),
 }
 
 impl Protected {
@@ -33,20 +39,34 @@ impl Protected {
                 }
             }
         }
-        Ok(Self { rules })
+        Ok(Self::Rules(rules))
     }
 
     /// Whether a changed file at this path is kept: what the deepest directory that a rule names says.
     pub fn keeps(&self, path: &RelPath) -> bool {
+        let rules = match self {
+            Self::Rules(rules) => rules,
+            Self::Conffiles(paths) => return paths.contains(path),
+        };
         let mut keeps = false;
         for at in path.ancestors().chain([path.clone()]) {
-            for (keep, pattern) in &self.rules {
+            for (keep, pattern) in rules {
                 if matches(pattern, at.as_bytes()) {
                     keeps = *keep;
                 }
             }
         }
         keeps
+    }
+}
+
+impl Protected {
+    /// What is appended to the name of new configuration that is put beside what a person changed.
+    pub fn suffix(&self) -> &'static str {
+        match self {
+            Self::Rules(_) => ".apk-new",
+            Self::Conffiles(_) => "-opkg",
+        }
     }
 }
 
@@ -76,7 +96,7 @@ mod tests {
     fn deepest_rule_decides() {
         let mut rules = parse(DEFAULT.as_bytes());
         rules.extend(parse(b"# ours\n-etc/terminfo/\n/srv/*/conf\n"));
-        let protected = Protected { rules };
+        let protected = Protected::Rules(rules);
         let keeps = |path| protected.keeps(&RelPath::literal(path));
         assert!(keeps("etc/passwd") && keeps("etc/init.d/sshd") && keeps("srv/a/conf/x"));
         assert!(!keeps("usr/etc/x") && !keeps("etc/terminfo/x/xterm") && !keeps("srv/a/b/conf"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use xpkg_model::payload::ScriptKind;
-use xpkg_model::{Observer, Package};
+use xpkg_model::{Event, Observer, Package, RelPath};
 
 pub use crate::live::LiveRunner;
 
@@ -11,19 +11,60 @@ pub use crate::live::LiveRunner;
 /// person never ends.
 pub const TIMEOUT: Duration = Duration::from_secs(600);
 
-/// One call of a script.
-#[derive(Clone, Debug)]
-pub struct ScriptCall<'a> {
-    /// Package name, as the native manager knows it.
-    pub package: &'a str,
-    /// Its version.
-    pub version: &'a str,
-    /// Which script.
-    pub kind: ScriptKind,
-    /// The script.
-    pub text: &'a [u8],
+/// One call of a script, complete in itself: a journal can keep it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptCall {
+    /// Package name, as the native manager knows it; the path of a commit hook.
+    pub package: String,
+    /// Its version; empty for a hook.
+    pub version: String,
+    /// Which script; `None` for a hook.
+    pub kind: Option<ScriptKind>,
+    /// The script. Empty when it is run where it lies.
+    pub text: Vec<u8>,
+    /// Where it lies on the root, when it is run in place: opkg's scripts tell their package by their own path.
+    pub place: Option<RelPath>,
+    /// Its file's name while it runs, when that matters and it is not run in place.
+    pub name: Option<String>,
     /// Arguments after `$0`.
     pub args: Vec<Vec<u8>>,
+    /// Environment beside `PATH` and `HOME`.
+    pub env: Vec<(String, String)>,
+}
+
+impl ScriptCall {
+    /// A script of apk's kind, with the environment that apk 3 gives it.
+    pub fn apk(package: &str, version: &str, kind: ScriptKind, text: &[u8], args: Vec<Vec<u8>>) -> Self {
+        let env = [("APK_PACKAGE", package), ("APK_SCRIPT", kind.as_str())];
+        Self {
+            package: package.to_owned(),
+            version: version.to_owned(),
+            kind: Some(kind),
+            text: text.to_vec(),
+            place: None,
+            name: None,
+            args,
+            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        }
+    }
+
+    /// What messages call it: `name-version.kind`.
+    pub fn title(&self) -> String {
+        match self.kind {
+            Some(kind) => format!("{}-{}.{}", self.package, self.version, kind.as_str()),
+            None => self.package.clone(),
+        }
+    }
+
+    /// What is told before it runs.
+    pub fn event(&self) -> Event {
+        Event::Script {
+            package: self.package.clone(),
+            version: self.version.clone(),
+            kind: self.kind,
+            arguments: self.args.iter().map(|a| String::from_utf8_lossy(a).into_owned()).collect(),
+        }
+    }
 }
 
 /// A script that ended badly. The transaction goes on: a script does not decide what is installed.
@@ -31,8 +72,8 @@ pub struct ScriptCall<'a> {
 pub struct ScriptFailure {
     /// Package name and version.
     pub package: String,
-    /// Which script.
-    pub kind: ScriptKind,
+    /// Which script; `None` for a commit hook.
+    pub kind: Option<ScriptKind>,
     /// What happened.
     pub reason: String,
 }
@@ -40,7 +81,7 @@ pub struct ScriptFailure {
 /// Runs scripts inside one root.
 pub trait ScriptRunner {
     /// Runs one script to its end. The error says in words how it ended.
-    fn run(&mut self, call: &ScriptCall<'_>, observer: &dyn Observer) -> Result<(), String>;
+    fn run(&mut self, call: &ScriptCall, observer: &dyn Observer) -> Result<(), String>;
 }
 
 /// Arguments as apk passes them (apk-package(5)): the new version, for upgrades followed by the old one; the old version on

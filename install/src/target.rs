@@ -7,7 +7,7 @@ use xpkg_model::root::{Node, RootView};
 use xpkg_model::{Observer, RelPath};
 
 use crate::Result;
-use crate::scripts::ScriptRunner;
+use crate::scripts::{ScriptCall, ScriptRunner};
 
 /// Attributes of something that is staged. Owners are numbers of the target root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,6 +120,22 @@ pub trait Target: RootView {
 
     /// Who runs scripts inside this root; `None` where that is impossible (an image, an ordinary user).
     fn script_runner(&mut self) -> Option<&mut dyn ScriptRunner>;
+
+    /// A script that is owed once the files are in place: a start after a crash runs it. In the order of the calls. Targets
+    /// that run no scripts need not remember any.
+    fn stage_script(&mut self, _call: &ScriptCall) -> Result<()> {
+        Ok(())
+    }
+
+    /// After [`Target::commit`]: the next of the scripts that were owed has run, well or not.
+    fn script_done(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// After [`Target::commit`]: nothing is owed any more.
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Makes everything staged real. After an error of kind [`crate::Error::Commit`] the journal decides, else nothing
     /// has changed.

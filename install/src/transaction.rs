@@ -1,19 +1,23 @@
 //! One transaction: a plan becomes changes of a root, all of them or none. The same steps for a live root and an image.
 //!
-//! prepare (reads only: space, conflicts, removals) → stage → scripts before → owners by name → databases and state staged
-//! → commit → scripts after → triggers.
+//! prepare (reads only: space, conflicts, removals) → stage → scripts before → owners by name → databases, state, links of
+//! alternatives and what is owed staged → commit → scripts after → triggers → hooks.
 
 mod finish;
+mod hooks;
 pub mod outgoing;
-mod prepare;
+mod owed;
+pub(crate) mod prepare;
 mod records;
 mod run;
-mod stage;
+pub(crate) mod stage;
 pub mod survey;
 
 use xpkg_model::payload::ScriptKind;
 use xpkg_model::{Ecosystem, Event, Observer, Package, PackageKey, Plan, RelPath, Spec};
 
+use crate::accounts::stage_required;
+use crate::native::{Changes, Native, NativeOpkg};
 use crate::payload::PayloadSource;
 use crate::scripts::ScriptFailure;
 use crate::state::State;
@@ -22,12 +26,23 @@ use crate::{Begin, Error, Result, Target};
 /// What a person allowed, and what makes images reproducible.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// No maintainer script and no trigger is run.
+    /// No maintainer script, trigger or hook is run: for roots of another machine, and for `-o`. What OpenWrt's scripts do
+    /// to links of alternatives and to accounts is done all the same.
     pub no_scripts: bool,
+    /// apk's commit hooks are not run.
+    pub no_commit_hooks: bool,
     /// Foreign tools may take the place of busybox applets and alternatives links.
     pub replace_applets: bool,
     /// Files that belong to no package may be overwritten.
     pub overwrite_unowned: bool,
+    /// Files may be overwritten whoever has them (opkg's `--force-overwrite`, apk's `--force-overwrite`).
+    pub force_overwrite: bool,
+    /// Configuration that a person changed gives way to what the package brings (opkg's `--force-maintainer`).
+    pub force_maintainer: bool,
+    /// A failing `prerm` does not stop a removal on an opkg root (`--force-remove`).
+    pub force_remove: bool,
+    /// Changed configuration of packages that go is removed too (apk's `--purge`).
+    pub purge: bool,
     /// The time that is written into the log of transactions.
     pub now: u64,
 }
@@ -88,20 +103,31 @@ pub fn apply(target: &mut dyn Target, input: &ApplyInput<'_>, observer: &dyn Obs
     let staged = (|| {
         target.begin(&Begin { dirs: prepared.dirs.iter().cloned().collect() })?;
         let mut work = stage::stage(target, input, prepared, &mut receipt, observer)?;
-        run::before(target, input, &work, &mut receipt, observer);
-        stage::settle_owners(target, &mut work)?;
-        finish::stage(target, input, &mut work, &mut receipt)?;
+        let told = run::before(target, input, &work, &mut receipt, observer)?;
+        // Who runs no scripts is owed what they would have done.
+        let scripts_run = !input.options.no_scripts && target.script_runner().is_some();
+        let accounts = match input.native {
+            Ecosystem::Openwrt if !scripts_run => stage_required(target, input, &work)?,
+            _ => None,
+        };
+        stage::settle_owners(target, &mut work, accounts)?;
+        let owed = finish::stage(target, input, &mut work, &mut receipt)?;
         observer.event(Event::Stage { name: "committing", items: None });
         target.commit()?;
-        Ok::<_, Error>(work)
+        Ok::<_, Error>((work, told, owed))
     })();
     match staged {
-        Ok(work) => {
+        Ok((work, told, owed)) => {
             // The root is changed: what fails now is told, and takes nothing back.
-            if let Err(error) = run::after(target, input, &work, &mut receipt, observer) {
-                let text = format!("the triggers could not be run: {error}");
-                observer.event(Event::Warning(text.clone()));
-                receipt.notes.push(text);
+            match run::after(target, input, &work, &owed, told, &mut receipt, observer) {
+                Ok(()) => {}
+                Err(error @ Error::Stopped(_)) => return Err(error),
+                Err(error) => {
+                    let text = format!("not every script could be noted as run: {error}");
+                    observer.event(Event::Warning(text.clone()));
+                    receipt.notes.push(text);
+                    target.finish()?;
+                }
             }
             Ok(receipt)
         }
@@ -123,6 +149,11 @@ pub fn hold(
     target.lock()?;
     target.recover(observer)?;
     let mut state = State::load(target)?;
+    if let Some(Native::Opkg(opkg)) = Native::detect(target, ecosystem)?
+        && !state.packages.contains_key(&(ecosystem, name.to_owned()))
+    {
+        return hold_in_opkg(target, opkg, name, held);
+    }
     let key = (ecosystem, name.to_owned());
     let changed = if held { state.held.insert(key) } else { state.held.remove(&key) };
     if !changed {
@@ -131,6 +162,19 @@ pub fn hold(
     let own = |path: &'static str| RelPath::literal(path);
     target.begin(&Begin { dirs: vec![own("usr/lib/xpkg"), own("etc/xpkg")] })?;
     let staged = finish::stage_state(target, &state).and_then(|()| target.commit());
+    if staged.is_err() {
+        target.rollback()?;
+    }
+    staged
+}
+
+/// opkg has a word of its own for it.
+fn hold_in_opkg(target: &mut dyn Target, opkg: NativeOpkg, name: &str, held: bool) -> Result<()> {
+    let native = Native::Opkg(opkg);
+    let changes = Changes { hold: [(name.to_owned(), held)].into(), ..Changes::default() };
+    let dirs = prepare::database_dirs(target, &native)?;
+    target.begin(&Begin { dirs })?;
+    let staged = native.stage(target, &changes).and_then(|()| target.commit());
     if staged.is_err() {
         target.rollback()?;
     }

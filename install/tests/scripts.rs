@@ -85,8 +85,7 @@ fn call(root: &Root, text: &str, args: &[&str], timeout: Duration) -> (Result<()
     target.runner_mut().unwrap().set_timeout(timeout);
     let heard = Heard::default();
     let args = args.iter().map(|a| a.as_bytes().to_vec()).collect();
-    let kind = ScriptKind::PostInstall;
-    let call = ScriptCall { package: "pkg", version: "1.0-r0", kind, text: text.as_bytes(), args };
+    let call = ScriptCall::apk("pkg", "1.0-r0", ScriptKind::PostInstall, text.as_bytes(), args);
     let result = target.script_runner().unwrap().run(&call, &heard);
     (result, heard.lines())
 }

@@ -1,5 +1,8 @@
 //! What happens, told to whoever watches. Libraries emit; only the command line draws.
 
+use crate::Action;
+use crate::payload::ScriptKind;
+
 /// One thing that happened. Sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -40,6 +43,33 @@ pub enum Event {
     Warning(String),
     /// Detail for `-v`.
     Detail(String),
+    /// One package of a transaction, in the plan's order and with the events of its scripts right after it: what native
+    /// tools print as `(1/4) Installing x (1.0-r0)`. It is told once the files are in place, so that it is never untrue.
+    PackageStep {
+        /// Which, from 1.
+        number: usize,
+        /// Of how many.
+        of: usize,
+        /// What was done.
+        action: Action,
+        /// Its name as the native manager knows it.
+        name: String,
+        /// Its version: the new one, or the one that went.
+        version: String,
+        /// The version that was replaced.
+        old: Option<String>,
+    },
+    /// A maintainer script, trigger or commit hook is run: what native tools print as `Executing x-1.0-r0.post-install`.
+    Script {
+        /// Package name as the native manager knows it; a hook's path.
+        package: String,
+        /// Its version; empty for a hook.
+        version: String,
+        /// Which script; `None` for a hook.
+        kind: Option<ScriptKind>,
+        /// What it is called with.
+        arguments: Vec<String>,
+    },
     /// A line that a maintainer script printed.
     ScriptOutput {
         /// Package and script.

@@ -163,6 +163,7 @@ fn options(apply: &Apply, now: u64) -> xpkg_install::Options {
         replace_applets: apply.replace_applets,
         overwrite_unowned: apply.overwrite,
         now,
+        ..xpkg_install::Options::default()
     }
 }
 
@@ -207,7 +208,10 @@ pub(crate) fn apply_to(
         script_failures: receipt
             .failures
             .iter()
-            .map(|f| format!("{} of {} failed: {}", f.kind.as_str(), f.package, f.reason))
+            .map(|f| {
+                let kind = f.kind.map_or("hook", xpkg_model::payload::ScriptKind::as_str);
+                format!("{kind} of {} failed: {}", f.package, f.reason)
+            })
             .collect(),
         new_config_files: receipt.beside.iter().map(ToString::to_string).collect(),
         scripts_skipped: receipt

@@ -41,13 +41,7 @@ pub(crate) fn run(loader: &Loader, runner: &mut dyn ScriptRunner, observer: &dyn
     }
     let mut try_one = |packed| {
         let text = program(facts.machine, &loader.path, packed)?;
-        let call = ScriptCall {
-            package: "xpkg-probe",
-            version: "0",
-            kind: ScriptKind::Trigger,
-            text: &text,
-            args: Vec::new(),
-        };
+        let call = ScriptCall::apk("xpkg-probe", "0", ScriptKind::Trigger, &text, Vec::new());
         Some(runner.run(&call, observer).is_ok())
     };
     if try_one(false)? { try_one(true) } else { None }

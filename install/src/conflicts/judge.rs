@@ -33,6 +33,8 @@ pub struct Judge<'a> {
     pub owners: HashMap<RelPath, Owner>,
     /// Paths of alternatives links, on OpenWrt.
     pub alternatives: BTreeSet<RelPath>,
+    /// Whether opkg manages the root.
+    pub opkg: bool,
 }
 
 type Verdict = std::result::Result<Fate, String>;
@@ -70,7 +72,7 @@ impl Judge<'_> {
         }
         let same = self.same(item, &node, hardlinks)?;
         if self.protected.keeps(&item.entry.path) && matches!(node.kind, NodeKind::File | NodeKind::Symlink(_)) {
-            if !self.changed(item, &node, old)? {
+            if !self.changed(item, &node, old)? || self.options.force_maintainer {
                 return Ok(Ok(Fate::Write));
             }
             if same {
@@ -79,7 +81,8 @@ impl Judge<'_> {
                 }
                 return Ok(Ok(Fate::Adopt));
             }
-            decided.notes.push(format!("{} was changed; the new one is {}.apk-new", item.real, item.real));
+            let suffix = self.protected.suffix();
+            decided.notes.push(format!("{} was changed; the new one is {}{suffix}", item.real, item.real));
             return Ok(Ok(Fate::Beside));
         }
         if old.is_some() {
@@ -170,6 +173,11 @@ impl Judge<'_> {
             Some(false) => return Ok(Fate::Skip),
             None => {}
         }
+        if self.options.force_overwrite {
+            lose();
+            decided.notes.push(format!("{} is taken from {}", item.real, owner.package.name));
+            return Ok(Fate::Write);
+        }
         let of = format!("{}:{} owns it", owner.ecosystem, owner.package.name);
         let Some(node) = node else { return Err(of) };
         if self.is_lent_link(&item.real, &node) && package.is_foreign(self.native) {
@@ -188,14 +196,14 @@ impl Judge<'_> {
     /// Nobody has it, but it is there.
     fn unowned(&self, package: &Incoming<'_>, item: &Item, node: Node, decided: &mut Decided) -> Verdict {
         let lent = self.is_lent_link(&item.real, &node);
-        if lent && !package.is_foreign(self.native) {
+        if lent && !package.is_foreign(self.native) && !self.opkg {
             return Ok(Fate::Write); // the native manager does the same
         }
         if lent && self.options.replace_applets {
             decided.displaced.push((item.real.clone(), node, None, package.registered.clone()));
             return Ok(Fate::Displace);
         }
-        if self.options.overwrite_unowned {
+        if self.options.overwrite_unowned || self.options.force_overwrite {
             decided.notes.push(format!("{} belonged to nobody and is overwritten", item.real));
             return Ok(Fate::Write);
         }
@@ -253,7 +261,8 @@ impl Judge<'_> {
 
 /// Databases, choices and journals of the root's package managers: never payload, whether they are there yet or not.
 fn is_record(path: &RelPath) -> bool {
-    const RECORDS: [&[u8]; 5] = [
+    const RECORDS: [&[u8]; 6] = [
+        crate::native::opkg::STATUS.as_bytes(),
         crate::state::STATE.as_bytes(),
         b"etc/xpkg/world",
         b"etc/apk/world",
@@ -265,6 +274,7 @@ fn is_record(path: &RelPath) -> bool {
         |record: &[u8]| bytes.strip_prefix(record).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"-"));
     RECORDS.iter().any(|record| beside_it(record))
         || bytes.starts_with(b"usr/lib/xpkg/journal/")
+        || bytes.starts_with(b"usr/lib/opkg/info/")
         || bytes.starts_with(b"lib/apk/db/scripts.tar")
         || bytes == b"lib/apk/db/triggers"
 }

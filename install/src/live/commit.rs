@@ -14,8 +14,8 @@ use xpkg_model::{Observer, RelPath};
 
 use super::journal::{self, Op};
 use super::stage::{dress, temp_path};
-use super::{Failpoint, LiveRoot, Ownership, lock, recover, space, view, walk};
-use crate::scripts::ScriptRunner;
+use super::{After, Failpoint, LiveRoot, Ownership, lock, recover, space, view, walk};
+use crate::scripts::{ScriptCall, ScriptRunner};
 use crate::{Begin, Error, Meta, Need, Result, Special, Staged, Target};
 
 impl Target for LiveRoot {
@@ -27,7 +27,7 @@ impl Target for LiveRoot {
     }
 
     fn recover(&mut self, observer: &dyn Observer) -> Result<()> {
-        recover::recover(&self.root, observer)
+        recover::recover(&self.root, self.runner.as_mut(), observer)
     }
 
     fn check_space(&self, needs: &[Need]) -> Result<()> {
@@ -97,6 +97,26 @@ impl Target for LiveRoot {
         self.runner.as_mut().map(|runner| runner as &mut dyn ScriptRunner)
     }
 
+    fn stage_script(&mut self, call: &ScriptCall) -> Result<()> {
+        self.put_op(Op::Script(Box::new(journal::Owed::new(call))))
+    }
+
+    fn script_done(&mut self) -> Result<()> {
+        let Some(after) = &mut self.after else { return Ok(()) };
+        let noted = after.journal.add(&Op::Ran).and_then(|()| after.journal.flush());
+        noted.map_err(|e| Error::io("noting", "a script that has run", e))?;
+        after.ran += 1;
+        let ran = after.ran;
+        self.fail_at(Failpoint::ScriptRan(ran), "a script")
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        match self.after.take() {
+            Some(after) => recover::clear(&self.root, &after.dir, &after.name),
+            None => Ok(()),
+        }
+    }
+
     fn commit(&mut self) -> Result<()> {
         let prepared = self.prepare();
         if let Err(error) = prepared {
@@ -113,7 +133,14 @@ impl Target for LiveRoot {
         };
         carry_out(&self.root, &tx.id, &tx.ops, self.ownership == Ownership::Apply, stop)?;
         self.fail_at(Failpoint::BeforeClear, "before the journal is cleared")?;
-        recover::clear(&self.root, &tx.journal_dir, &format!("{}.committed", tx.id))
+        if !tx.ops.iter().any(|op| matches!(op, Op::Script(_))) {
+            return recover::clear(&self.root, &tx.journal_dir, &format!("{}.committed", tx.id));
+        }
+        let failed = |e: Errno| Error::io("keeping", "the journal of the scripts", e);
+        let name = recover::owe(&tx.journal_dir, &tx.id, "committed").map_err(failed)?;
+        let journal = recover::append(&tx.journal_dir, &name).map_err(failed)?;
+        self.after = Some(After { dir: tx.journal_dir, name, journal, ran: 0 });
+        self.fail_at(Failpoint::ScriptRan(0), "before the first script")
     }
 
     fn rollback(&mut self) -> Result<()> {

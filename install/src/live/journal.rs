@@ -1,5 +1,6 @@
 //! The journal of one transaction on a live root: JSON lines in `/usr/lib/xpkg/journal/<id>.staging`, renamed to
-//! `<id>.committed` once everything it lists is on disk. Knows the lines, never carries them out.
+//! `<id>.committed` once everything it lists is on disk, and to `<id>.scripts` once that is in place and only scripts are
+//! owed. Knows the lines, never carries them out.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
@@ -7,9 +8,14 @@ use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use serde::{Deserialize, Serialize};
 use xpkg_model::RelPath;
 use xpkg_model::identity::{hex, parse_hex};
+use xpkg_model::payload::ScriptKind;
+
+use crate::scripts::ScriptCall;
 
 /// Journals of another layout are refused, not guessed at.
-pub(super) const LAYOUT: u32 = 1;
+pub(super) const LAYOUT: u32 = 2;
+/// The oldest layout that is understood: it had no scripts.
+pub(super) const OLDEST: u32 = 1;
 /// A line holds at most a path, its attributes and a few kilobytes of extended attributes.
 const MAX_LINE: u64 = 1 << 20;
 
@@ -63,6 +69,63 @@ pub(super) enum Op {
         mtime: Option<i64>,
         xattrs: Vec<(String, String)>,
     },
+    /// A script is owed once everything else is done.
+    Script(Box<Owed>),
+    /// One more of the scripts has run.
+    Ran,
+}
+
+/// A [`ScriptCall`] as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Owed {
+    package: String,
+    version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+}
+
+impl Owed {
+    pub(super) fn new(call: &ScriptCall) -> Self {
+        Self {
+            package: call.package.clone(),
+            version: call.version.clone(),
+            kind: call.kind.map(|kind| kind.as_str().to_owned()),
+            text: path_text::escape(&call.text),
+            place: call.place.as_ref().map(|place| path_text::escape(place.as_bytes())),
+            name: call.name.clone(),
+            args: call.args.iter().map(|arg| path_text::escape(arg)).collect(),
+            env: call.env.clone(),
+        }
+    }
+
+    /// The call; `None` when the line is damaged.
+    pub(super) fn call(&self) -> Option<ScriptCall> {
+        let kind = match &self.kind {
+            Some(word) => Some(ScriptKind::ALL.into_iter().find(|kind| kind.as_str() == word)?),
+            None => None,
+        };
+        let place = match &self.place {
+            Some(place) => Some(RelPath::from_package(&path_text::unescape(place)?).ok()?),
+            None => None,
+        };
+        Some(ScriptCall {
+            package: self.package.clone(),
+            version: self.version.clone(),
+            kind,
+            text: path_text::unescape(&self.text)?,
+            place,
+            name: self.name.clone(),
+            args: self.args.iter().map(|arg| path_text::unescape(arg)).collect::<Option<_>>()?,
+            env: self.env.clone(),
+        })
+    }
 }
 
 /// Appends lines. Buffered: only [`Writer::flush`] makes them survive a crash of this program.
@@ -138,7 +201,7 @@ pub(crate) mod path_text {
         let mut out = Vec::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find('%') {
-            out.extend_from_slice(&rest.as_bytes()[..at]);
+            out.extend_from_slice(rest.get(..at)?.as_bytes());
             let [byte] = parse_hex::<1>(rest.get(at + 1..at + 3)?)?;
             out.push(byte);
             rest = rest.get(at + 3..)?;
@@ -177,6 +240,19 @@ mod tests {
         assert_eq!(read(&bytes[..]).unwrap(), ops);
         assert_eq!(read(&bytes[..bytes.len() - 3]).unwrap(), ops[..2]);
         assert!(read(&b"{}\n"[..]).is_err());
+    }
+
+    #[test]
+    fn scripts_survive() {
+        let mut call =
+            ScriptCall::apk("a", "1-r0", ScriptKind::PostInstall, b"#!/bin/sh\n\xff%41\n", vec![b"x y".to_vec()]);
+        call.place = Some(RelPath::literal("usr/lib/opkg/info/a.postinst"));
+        let op = Op::Script(Box::new(Owed::new(&call)));
+        let line = serde_json::to_vec(&op).unwrap();
+        let Op::Script(owed) = serde_json::from_slice(&line).unwrap() else { panic!("another line") };
+        assert_eq!(owed.call(), Some(call));
+        assert!(!line.contains(&b'\n'));
+        assert_eq!(serde_json::to_string(&Op::Ran).unwrap(), r#"{"op":"ran"}"#);
     }
 
     #[test]

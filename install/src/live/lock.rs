@@ -1,10 +1,10 @@
-//! Excludes other writers of a live root: `flock` on apk's lock file, and on the root directory for other xpkg. Leaves
+//! Excludes other writers of a live root: apk's or opkg's lock file, and `flock` on the root directory for other xpkg. Leaves
 //! no file behind that was not there.
 
 use std::sync::Arc;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, openat, unlinkat};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, fcntl_lock, flock, fstat, openat, unlinkat};
 use rustix::io::Errno;
 use xpkg_model::RelPath;
 
@@ -15,50 +15,77 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Locks {
     _root: OwnedFd,
-    apk: Option<(OwnedFd, Arc<OwnedFd>, bool)>,
+    files: Vec<Held>,
 }
+
+/// One locked file: the lock is the manager's own.
+#[derive(Debug)]
+struct Held {
+    _fd: OwnedFd,
+    dir: Arc<OwnedFd>,
+    name: Vec<u8>,
+    made: bool,
+}
+
+/// Lock files: where, and whether it is locked as opkg does (`lockf`) or as apk does (`flock`); each only on a root that has
+/// the database named last.
+const FILES: [(&str, bool, &str); 2] =
+    [("lib/apk/db/lock", false, "lib/apk/db"), ("var/lock/opkg.lock", true, crate::native::opkg::STATUS)];
 
 impl Locks {
     pub(super) fn take(root: &Arc<OwnedFd>) -> Result<Self> {
         let own = walk::reopen(rustix::fd::AsFd::as_fd(root)).map_err(|e| Error::io("opening", "/", e))?;
-        hold(&own, "/")?;
-        let path = RelPath::literal("lib/apk/db/lock");
-        let failed = |e: std::io::Error| Error::io("locking", &path, e);
-        let walked = walk::walk(root, &path, false).map_err(failed)?;
-        let mut apk = None;
-        if let Some(dir) = walked.parent {
-            // A holder that made the file removes it again; then the name must be opened anew.
-            for _ in 0..8 {
-                let missing = walk::stat(&dir, b"lock").map_err(|e| failed(e.into()))?.is_none();
-                // The mode with which apk itself creates it.
-                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let fd = openat(&dir, c"lock", flags, Mode::RUSR | Mode::WUSR).map_err(|e| failed(e.into()))?;
-                hold(&fd, "/lib/apk/db/lock")?;
-                let mine = fstat(&fd).map_err(|e| failed(e.into()))?;
-                let named = walk::stat(&dir, b"lock").map_err(|e| failed(e.into()))?;
-                if named.is_some_and(|s| (s.st_dev, s.st_ino) == (mine.st_dev, mine.st_ino)) {
-                    apk = Some((fd, dir, missing));
-                    break;
-                }
-            }
+        hold(&own, "/", false)?;
+        let mut files = Vec::new();
+        for (lock, record, database) in FILES {
+            let path = RelPath::literal(lock);
+            let failed = |e: std::io::Error| Error::io("locking", &path, e);
+            let there = walk::walk(root, &RelPath::literal(database), true).map_err(failed)?;
+            let exists = match &there.parent {
+                Some(dir) => walk::stat(dir, there.real.file_name()).map_err(|e| failed(e.into()))?.is_some(),
+                None => false,
+            };
+            // A directory that only a booted system has (/var/lock) is not made: nobody else runs there.
+            let Some(dir) = walk::walk(root, &path, false).map_err(failed)?.parent.filter(|_| exists) else { continue };
+            files.extend(take_file(dir, path.file_name(), lock, record)?);
         }
-        Ok(Self { _root: own, apk })
+        Ok(Self { _root: own, files })
     }
+}
+
+fn take_file(dir: Arc<OwnedFd>, name: &[u8], lock: &str, record: bool) -> Result<Option<Held>> {
+    let failed = |e: Errno| Error::io("locking", lock, e);
+    // A holder that made the file removes it again; then the name must be opened anew.
+    for _ in 0..8 {
+        let made = walk::stat(&dir, name).map_err(failed)?.is_none();
+        // The mode with which apk and opkg create it.
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = openat(&dir, name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+        hold(&fd, &format!("/{lock}"), record)?;
+        let mine = fstat(&fd).map_err(failed)?;
+        let named = walk::stat(&dir, name).map_err(failed)?;
+        if named.is_some_and(|s| (s.st_dev, s.st_ino) == (mine.st_dev, mine.st_ino)) {
+            // opkg removes the file whenever it is done.
+            return Ok(Some(Held { _fd: fd, dir, name: name.to_vec(), made: made || record }));
+        }
+    }
+    Ok(None)
 }
 
 impl Drop for Locks {
     fn drop(&mut self) {
-        if let Some((_, dir, true)) = &self.apk {
+        for held in self.files.iter().filter(|held| held.made) {
             // Best effort: a lock file that stays is harmless.
-            let _ = unlinkat(dir, c"lock", AtFlags::empty());
+            let _ = unlinkat(&held.dir, held.name.as_slice(), AtFlags::empty());
         }
     }
 }
 
-fn hold(fd: &OwnedFd, name: &str) -> Result<()> {
-    match flock(fd, FlockOperation::NonBlockingLockExclusive) {
+fn hold(fd: &OwnedFd, name: &str, record: bool) -> Result<()> {
+    let operation = FlockOperation::NonBlockingLockExclusive;
+    match if record { fcntl_lock(fd, operation) } else { flock(fd, operation) } {
         Ok(()) => Ok(()),
-        Err(Errno::WOULDBLOCK) => Err(Error::Locked { lock: name.to_owned() }),
+        Err(Errno::WOULDBLOCK | Errno::ACCESS) => Err(Error::Locked { lock: name.to_owned() }),
         Err(e) => Err(Error::io("locking", name, e)),
     }
 }

@@ -7,13 +7,15 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use xpkg_model::{Event, Observer, RelPath};
 
-use super::journal::{self, LAYOUT, Op};
+use super::journal::{self, LAYOUT, OLDEST, Op};
+use super::runner::LiveRunner;
 use super::stage::Tx;
 use super::{commit, own_dir, walk};
+use crate::scripts::{ScriptCall, ScriptRunner as _};
 use crate::{Begin, Error, Result};
 
 /// Deepest tree that a temporary directory can hold: more components do not fit into a path.
@@ -131,8 +133,8 @@ pub(super) fn undo<'a>(
     Ok(())
 }
 
-/// Completes or undoes every transaction that was interrupted.
-pub(super) fn recover(root: &Arc<OwnedFd>, observer: &dyn Observer) -> Result<()> {
+/// Completes or undoes every transaction that was interrupted. Scripts that a committed one still owes are run.
+pub(super) fn recover(root: &Arc<OwnedFd>, mut runner: Option<&mut LiveRunner>, observer: &dyn Observer) -> Result<()> {
     let own = own_real(root)?;
     let Ok(path) = own.join(b"journal") else { return Ok(()) };
     let dir = match walk::open_strict(root, &path) {
@@ -142,21 +144,26 @@ pub(super) fn recover(root: &Arc<OwnedFd>, observer: &dyn Observer) -> Result<()
     };
     for name in names(&dir).map_err(failed)? {
         let Ok(name) = String::from_utf8(name) else { continue };
-        let Some((id, state @ ("committed" | "staging"))) = name.split_once('.') else { continue };
+        let Some((id, state @ ("committed" | "staging" | "scripts"))) = name.split_once('.') else { continue };
         let damaged = |reason: String| Error::Journal { file: format!("{path}/{name}"), reason };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(openat(&dir, name.as_str(), flags, Mode::empty()).map_err(failed)?);
         let ops = journal::read(file).map_err(damaged)?;
         let owners = match ops.first() {
-            Some(Op::Begin { layout: LAYOUT, owners }) => *owners,
+            Some(Op::Begin { layout: OLDEST..=LAYOUT, owners }) => *owners,
             Some(_) => return Err(damaged("it is of another version of xpkg".to_owned())),
             None => false, // torn before its first line: nothing was staged
         };
-        if state == "committed" {
-            observer.event(Event::Warning(
-                "completing a transaction that was interrupted; its post-scripts and triggers are not run".to_owned(),
-            ));
-            commit::carry_out(root, id, &ops, owners, None)?;
+        if state != "staging" {
+            if state == "committed" {
+                observer.event(Event::Warning("completing a transaction that was interrupted".to_owned()));
+                commit::carry_out(root, id, &ops, owners, None)?;
+            }
+            let owed = owed(&ops).ok_or_else(|| damaged("a script in it can not be read".to_owned()))?;
+            let from = if owed.is_empty() { name.clone() } else { owe(&dir, id, state).map_err(failed)? };
+            pay(&dir, &from, &owed, runner.as_deref_mut(), observer)?;
+            clear(root, &dir, &from)?;
+            continue;
         } else {
             observer.event(Event::Warning("undoing a transaction that was interrupted".to_owned()));
             let dirs = ops.iter().filter_map(|op| if let Op::Dir { dir } = op { Some(dir) } else { None });
@@ -166,6 +173,58 @@ pub(super) fn recover(root: &Arc<OwnedFd>, observer: &dyn Observer) -> Result<()
         clear(root, &dir, &name)?;
     }
     tidy(root, &dir)
+}
+
+/// Scripts that have not run yet.
+fn owed(ops: &[Op]) -> Option<Vec<ScriptCall>> {
+    let ran = ops.iter().filter(|op| matches!(op, Op::Ran)).count();
+    let scripts = ops.iter().filter_map(|op| if let Op::Script(owed) = op { Some(owed.call()) } else { None });
+    scripts.skip(ran).collect()
+}
+
+/// From now on only scripts are owed: what is already in place is not put there again. Answers the journal's new name.
+pub(super) fn owe(dir: &Arc<OwnedFd>, id: &str, state: &str) -> Result<String, Errno> {
+    let to = format!("{id}.scripts");
+    if state != "scripts" {
+        renameat(dir, format!("{id}.{state}").as_str(), dir, to.as_str())?;
+    }
+    Ok(to)
+}
+
+/// Opens a journal to note in it which scripts have run.
+pub(super) fn append(dir: &Arc<OwnedFd>, name: &str) -> Result<journal::Writer, Errno> {
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(journal::Writer::new(File::from(openat(dir, name, flags, Mode::empty())?)))
+}
+
+/// Runs what a committed transaction owes. Each is noted when it has run; one that a crash cut off runs again, as it would
+/// with apk or opkg.
+fn pay(
+    dir: &Arc<OwnedFd>,
+    name: &str,
+    owed: &[ScriptCall],
+    runner: Option<&mut LiveRunner>,
+    observer: &dyn Observer,
+) -> Result<()> {
+    if owed.is_empty() {
+        return Ok(());
+    }
+    let Some(runner) = runner else {
+        for call in owed {
+            let text = format!("{} is still to be run, which needs root's rights; it is left out", call.title());
+            observer.event(Event::Warning(text));
+        }
+        return Ok(());
+    };
+    let mut journal = append(dir, name).map_err(failed)?;
+    for call in owed {
+        observer.event(call.event());
+        if let Err(reason) = runner.run(call, observer) {
+            observer.event(Event::Warning(format!("{}: {reason}", call.title())));
+        }
+        journal.add(&Op::Ran).and_then(|()| journal.flush()).map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn names(dir: &Arc<OwnedFd>) -> Result<Vec<Vec<u8>>, Errno> {

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use xpkg_model::{Event, Observer, RelPath};
 
-use super::{recover, walk};
+use super::{recover, view, walk};
 use crate::helper;
 use crate::scripts::{ScriptCall, ScriptRunner, TIMEOUT, interpreter};
 
@@ -62,14 +62,14 @@ impl LiveRunner {
         self.path_first = Some(dir.to_owned());
     }
 
-    fn start(&self, call: &ScriptCall<'_>, script: &RelPath) -> Result<(Child, File), String> {
+    fn start(&self, call: &ScriptCall, script: &RelPath, text: &[u8]) -> Result<(Child, File), String> {
         let program = match &self.program {
             Some(program) => program.clone(),
             None => own_program().map_err(|e| format!("the helper program is not known: {e}"))?,
         };
         let (output, input) = std::io::pipe().map_err(|e| e.to_string())?;
         let second = input.try_clone().map_err(|e| e.to_string())?;
-        let mut argv = interpreter(call.text);
+        let mut argv = interpreter(text);
         argv.push([b"/", script.as_bytes()].concat());
         argv.extend(call.args.iter().cloned());
         let path = match &self.path_first {
@@ -84,8 +84,7 @@ impl LiveRunner {
             .env_clear()
             .env("PATH", path)
             .env("HOME", "/")
-            .env("APK_PACKAGE", call.package)
-            .env("APK_SCRIPT", call.kind.as_str())
+            .envs(call.env.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             // A pipe whose other end is closed: the root may have no /dev/null to open.
             .stdin(Stdio::piped())
@@ -97,8 +96,20 @@ impl LiveRunner {
         Ok((child, File::from(OwnedFd::from(output))))
     }
 
+    /// The beginning of a script that lies on the root.
+    fn first_line(&self, place: &RelPath) -> Result<Vec<u8>, String> {
+        let failed = |e: std::io::Error| format!("{place} could not be read: {e}");
+        let walked = walk::walk(&self.root, place, true).map_err(failed)?;
+        let parent = walked.parent.ok_or_else(|| format!("{place} is not there"))?;
+        let file = view::open_regular(&parent, walked.real.file_name()).map_err(failed)?;
+        let mut text = Vec::new();
+        let file = file.ok_or_else(|| format!("{place} is no file"))?;
+        file.take(MAX_LINE).read_to_end(&mut text).map_err(failed)?;
+        Ok(text)
+    }
+
     /// Makes the script file; the guard removes it again.
-    fn write(&self, call: &ScriptCall<'_>) -> Result<Scratch, String> {
+    fn write(&self, call: &ScriptCall) -> Result<Scratch, String> {
         let text = |e: Errno| format!("the script could not be written: {e}");
         let own = walk::walk(&self.root, &super::own_dir(), true).map_err(|e| e.to_string())?.real;
         let dir = own.join(b"exec").map_err(|e| e.to_string())?;
@@ -114,14 +125,14 @@ impl LiveRunner {
             }
             here = Arc::new(openat(&here, name, walk::STAND, Mode::empty()).map_err(text)?);
         }
-        let name = format!("{}-{}.{}", call.package, call.version, call.kind.as_str()).replace('/', "_");
+        let name = call.name.clone().unwrap_or_else(|| call.title()).replace('/', "_");
         let path = dir.join(name.as_bytes()).map_err(|e| e.to_string())?;
         // A left-over of a crash; nobody else writes here.
         let _ = unlinkat(&here, name.as_str(), AtFlags::empty());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = openat(&here, name.as_str(), flags, Mode::RWXU).map_err(text)?;
         let scratch = Scratch { root: self.root.clone(), dir: here, name, path, made };
-        File::from(fd).write_all(call.text).map_err(|e| format!("the script could not be written: {e}"))?;
+        File::from(fd).write_all(&call.text).map_err(|e| format!("the script could not be written: {e}"))?;
         Ok(scratch)
     }
 }
@@ -161,13 +172,20 @@ impl Drop for Scratch {
 }
 
 impl ScriptRunner for LiveRunner {
-    fn run(&mut self, call: &ScriptCall<'_>, observer: &dyn Observer) -> Result<(), String> {
-        let scratch = self.write(call)?;
-        let (mut child, output) = self.start(call, &scratch.path)?;
+    fn run(&mut self, call: &ScriptCall, observer: &dyn Observer) -> Result<(), String> {
+        let scratch;
+        let (path, text) = match &call.place {
+            Some(place) => (place, self.first_line(place)?),
+            None => {
+                scratch = self.write(call)?;
+                (&scratch.path, call.text.clone())
+            }
+        };
+        let (mut child, output) = self.start(call, path, &text)?;
         drop(child.stdin.take());
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || listen(output, &sender));
-        let script = format!("{}-{}.{}", call.package, call.version, call.kind.as_str());
+        let script = call.title();
         let (status, in_time) = self.wait(&mut child, &lines, &mut |line| {
             observer.event(Event::ScriptOutput { script: script.clone(), line });
         })?;

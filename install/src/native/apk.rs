@@ -12,7 +12,7 @@ use xpkg_model::payload::ScriptKind;
 use xpkg_model::root::RootView;
 use xpkg_model::{Dependency, Ecosystem, RelPath};
 
-use super::Registration;
+use super::Changes;
 use super::lists::{edit_arch, edit_world};
 use crate::{Error, Meta, Result, Target};
 
@@ -28,27 +28,6 @@ pub struct NativeApk {
     pub ecosystem: Ecosystem,
     /// Which generation reads the files.
     pub generation: Generation,
-}
-
-/// What changes in the databases.
-#[derive(Debug, Default)]
-pub struct Changes {
-    /// Names of the packages that go or are replaced.
-    pub remove: BTreeSet<String>,
-    /// What comes.
-    pub add: Vec<Registration>,
-    /// Files that a remaining package loses to another.
-    pub lose: BTreeMap<String, BTreeSet<RelPath>>,
-    /// Links that a remaining package gets back.
-    pub regain: BTreeMap<String, Vec<(RelPath, DbFile)>>,
-    /// Entries of the world to set.
-    pub world_set: Vec<Dependency>,
-    /// Names to take out of the world.
-    pub world_remove: Vec<String>,
-    /// Architectures to add.
-    pub arch_add: Vec<String>,
-    /// Architectures to take out again.
-    pub arch_remove: Vec<String>,
 }
 
 impl NativeApk {

@@ -6,6 +6,8 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use xpkg_formats::apk::db::{Generation, InstalledRecord};
 use xpkg_model::payload::Scripts;
 use xpkg_model::{Dependency, Identity, Package, Requirement, VersionScheme};
+
+use super::opkg::Entry;
 use xpkg_shims::registration::{Generation as ShimGeneration, native_version};
 
 /// A package to be written into the native database.
@@ -17,6 +19,8 @@ pub struct Registration {
     pub scripts: Scripts,
     /// Patterns of its trigger.
     pub triggers: Vec<String>,
+    /// What only opkg wants to know.
+    pub opkg: Option<Box<Entry>>,
 }
 
 /// The package as the native manager is told of it. `renamed` maps names of foreign packages to the names they have there.

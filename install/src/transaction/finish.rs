@@ -8,13 +8,15 @@ use xpkg_model::payload::Scripts;
 use xpkg_model::root::NodeKind;
 use xpkg_model::{Action, Dependency, Ecosystem, RelPath, Spec};
 
+use super::owed::{self, Owed};
 use super::prepare::Prepared;
-use super::records::{files, needs, record, scripts};
+use super::records::{files, needs, opkg_entry, record, scripts};
 use super::stage::{Work, ensure_dir};
 use super::survey::Incoming;
 use super::{ApplyInput, Receipt};
 use crate::native::apk::stage_bytes;
-use crate::native::{Changes, Registration, registered_package};
+use crate::native::opkg::Entry as OpkgEntry;
+use crate::native::{Changes, Native, Registration};
 use crate::state::{self, Displaced, ForeignPackage, State};
 use crate::{Error, Meta, Result, Target};
 
@@ -23,8 +25,12 @@ pub(super) fn stage(
     input: &ApplyInput<'_>,
     work: &mut Work<'_>,
     receipt: &mut Receipt,
-) -> Result<()> {
-    let mut changes = Changes { remove: work.prepared.gone.values().cloned().collect(), ..Changes::default() };
+) -> Result<Owed> {
+    let mut changes = Changes {
+        remove: work.prepared.gone.values().cloned().collect(),
+        now: input.options.now,
+        ..Changes::default()
+    };
     changes.lose = std::mem::take(&mut work.prepared.decided.lose);
     let mut state = work.prepared.state.clone();
     let explicit_before: BTreeSet<(Ecosystem, String)> =
@@ -59,7 +65,7 @@ pub(super) fn stage(
     for package in &work.prepared.incoming {
         let key = (package.package().ecosystem, package.package().name.clone());
         let needs = needs(package, input, work);
-        let record = record(package, work, replaces.get(&package.registered), &needs)?;
+        let record = record(package, input, work, replaces.get(&package.registered), &needs)?;
         if package.is_foreign(input.native) {
             let explicit = package.step.explicit || explicit_before.contains(&key);
             let entry = ForeignPackage {
@@ -73,7 +79,8 @@ pub(super) fn stage(
             state.packages.insert(key, entry);
         }
         let scripts = scripts(target, package, input.native, receipt);
-        changes.add.push(Registration { record, scripts, triggers: package.triggers.clone() });
+        let opkg = work.prepared.native.is_opkg().then(|| Box::new(opkg_entry(package, input, &scripts)));
+        changes.add.push(Registration { record, scripts, triggers: package.triggers.clone(), opkg });
         receipt.installed.push(package.package().key());
     }
     provide(input, work, &mut state, &mut changes)?;
@@ -87,7 +94,15 @@ pub(super) fn stage(
     stage_own_world(target, input, &state, &work.prepared.vanished)?;
     stage_state(target, &state)?;
     work.prepared.state = state;
-    Ok(())
+    let scripts_run = !input.options.no_scripts && target.script_runner().is_some();
+    crate::alternatives::stage(target, input, work, scripts_run, receipt)?;
+    let owed = owed::collect(target, input, work, &changes, receipt)?;
+    if scripts_run {
+        for call in owed.calls() {
+            target.stage_script(call)?;
+        }
+    }
+    Ok(owed)
 }
 
 /// Removals, and the links that come back where a foreign tool goes.
@@ -149,10 +164,15 @@ fn provide(input: &ApplyInput<'_>, work: &Work<'_>, state: &mut State, changes: 
     changes.remove.extend(before.iter().cloned());
     changes.world_remove.extend(before);
     let Some(provider) = input.provider else { return Ok(()) };
-    let generation = work.prepared.native.generation;
-    let registered = registered_package(provider, &provider.name, &work.prepared.renamed, generation);
-    let record = InstalledRecord::for_package(&registered, [], generation)
-        .map_err(|source| Error::Package { package: provider.name.clone(), source: Box::new(source) })?;
+    let mut registered = work.prepared.native.registered(provider, &provider.name, &work.prepared.renamed);
+    let record = match work.prepared.native {
+        Native::Apk(apk) => InstalledRecord::for_package(&registered, [], apk.generation)
+            .map_err(|source| Error::Package { package: provider.name.clone(), source: Box::new(source) })?,
+        Native::Opkg(_) => {
+            registered.depends = crate::native::opkg::translated(provider, &provider.name, &work.neighbours);
+            InstalledRecord::new(registered)
+        }
+    };
     // Needed by nothing, apk would purge it; needed through a name with a version, it stays as long as it is needed.
     let versioned: BTreeSet<&str> =
         provider.provides.iter().filter(|p| p.version.is_some()).map(|p| p.name.as_str()).collect();
@@ -165,7 +185,9 @@ fn provide(input: &ApplyInput<'_>, work: &Work<'_>, state: &mut State, changes: 
     }
     changes.remove.insert(provider.name.clone());
     state.provider = Some(provider.name.clone());
-    changes.add.push(Registration { record, scripts: Scripts::new(), triggers: Vec::new() });
+    let held = OpkgEntry { held: true, ..OpkgEntry::default() };
+    let opkg = work.prepared.native.is_opkg().then(|| Box::new(held));
+    changes.add.push(Registration { record, scripts: Scripts::new(), triggers: Vec::new(), opkg });
     Ok(())
 }
 
@@ -187,7 +209,7 @@ fn world(
     state: &State,
     changes: &mut Changes,
 ) -> Result<()> {
-    let current = work.prepared.native.world(target)?;
+    let current = work.prepared.native.marks(target)?.world;
     for step in input.plan.steps.iter().filter(|s| s.action == Action::Remove) {
         let key = (step.package.ecosystem, step.package.name.clone());
         changes.world_remove.extend(work.prepared.gone.get(&key).cloned());
@@ -195,12 +217,8 @@ fn world(
     // Foreign packages: pinned, because no native repository has them.
     for package in state.packages.values() {
         if package.explicit {
-            let registered = registered_package(
-                &package.package,
-                &package.registered,
-                &work.prepared.renamed,
-                work.prepared.native.generation,
-            );
+            let native = &work.prepared.native;
+            let registered = native.registered(&package.package, &package.registered, &work.prepared.renamed);
             let q1 = registered.identity.map(|id| id.to_q1()).unwrap_or_default();
             let entry =
                 Dependency { op: xpkg_model::Op::CHECKSUM, version: q1, ..Dependency::any(&package.registered) };
@@ -234,11 +252,11 @@ fn world(
 fn arches(target: &dyn Target, work: &Work<'_>, state: &mut State, changes: &mut Changes) -> Result<()> {
     let current = work.prepared.native.arches(target)?;
     let own: BTreeSet<&String> = current.iter().filter(|word| !state.arches.contains(*word)).collect();
-    let generation = work.prepared.native.generation;
+    let native = &work.prepared.native;
     let mut needed: BTreeSet<String> = state
         .packages
         .values()
-        .map(|p| registered_package(&p.package, &p.registered, &work.prepared.renamed, generation).arch)
+        .map(|p| native.registered(&p.package, &p.registered, &work.prepared.renamed).arch)
         .filter(|arch| arch != "noarch")
         .collect();
     needed.retain(|arch| !own.contains(arch));

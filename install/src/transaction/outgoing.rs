@@ -8,6 +8,7 @@ use xpkg_model::RelPath;
 use xpkg_model::root::{Node, NodeKind, RootView};
 
 use super::survey::Places;
+use crate::native::Native;
 use crate::protect::Protected;
 use crate::state::State;
 use crate::{Error, Result};
@@ -23,6 +24,8 @@ pub struct OldFile {
     pub file: DbFile,
     /// How its digest was made.
     pub kind: DigestKind,
+    /// The native manager takes it away whatever it holds now: opkg keeps digests of configuration only.
+    pub by_name: bool,
 }
 
 /// Everything the outgoing packages had, by real path.
@@ -38,15 +41,31 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// Resolves the records' paths.
-    pub fn new(records: BTreeMap<String, InstalledRecord>, places: &mut Places<'_>) -> Result<Self> {
+    pub fn new(
+        mut records: BTreeMap<String, InstalledRecord>,
+        places: &mut Places<'_>,
+        native: &Native,
+        state: &State,
+    ) -> Result<Self> {
         let mut out = Self::default();
-        for (name, record) in &records {
-            for dir in &record.dirs {
+        for (name, record) in &mut records {
+            // opkg's database has no digests of what a foreign package brought; our own state has.
+            let ours = state.registered(name).filter(|_| native.is_opkg());
+            let digests: BTreeMap<RelPath, [u8; 20]> = ours
+                .iter()
+                .flat_map(|f| f.files.iter())
+                .filter_map(|(_, digest, path)| Some((path, digest?)))
+                .collect();
+            let by_name = native.is_opkg() && ours.is_none();
+
+            let kind = record.digest_kind();
+            for dir in &mut record.dirs {
                 let real = places.dir(&dir.path)?;
-                for file in &dir.files {
+                for file in &mut dir.files {
                     let Ok(path) = dir.path.join(&file.name) else { continue };
                     let Ok(at) = real.join(&file.name) else { continue };
-                    let old = OldFile { path, package: name.clone(), file: file.clone(), kind: record.digest_kind() };
+                    file.digest = file.digest.or_else(|| digests.get(&at).copied());
+                    let old = OldFile { path, package: name.clone(), file: file.clone(), kind, by_name };
                     out.files.insert(at, old);
                 }
                 // A link to a directory is the host's own; what lies behind it is not the package's to remove.
@@ -80,31 +99,40 @@ pub struct Claims {
     pub dirs: BTreeSet<RelPath>,
 }
 
-/// Decides what goes. `delivered` says whether a real path is brought again; `foreign` whether a registered name is a
-/// foreign package's, whose directories go only when they were made for it.
-pub fn removals(
-    root: &dyn RootView,
-    outgoing: &Outgoing,
-    claims: &Claims,
-    protected: &Protected,
-    state: &State,
-    delivered: &dyn Fn(&RelPath) -> bool,
-    foreign: &dyn Fn(&str) -> bool,
-) -> Result<Removals> {
+/// By what it is decided what goes.
+pub struct Rules<'a> {
+    /// The root's own manager.
+    pub native: &'a Native,
+    /// Configuration.
+    pub protected: &'a Protected,
+    /// Our own memory.
+    pub state: &'a State,
+    /// Whether a real path is brought again.
+    pub delivered: &'a dyn Fn(&RelPath) -> bool,
+    /// Whether a registered name is a foreign package's, whose directories go only when they were made for it.
+    pub foreign: &'a dyn Fn(&str) -> bool,
+    /// Whether what was changed goes, too.
+    pub purge: bool,
+}
+
+/// Decides what goes.
+pub fn removals(root: &dyn RootView, outgoing: &Outgoing, claims: &Claims, rules: &Rules<'_>) -> Result<Removals> {
+    let Rules { native, protected, state, delivered, foreign, purge } = *rules;
     let mut out = Removals::default();
     for (real, old) in &outgoing.files {
         if delivered(real) || claims.files.contains(real) || state.adopted.contains(real) {
             continue;
         }
         let Some(node) = root.node(real).map_err(|e| Error::io("reading", real, e))? else { continue };
-        if as_delivered(root, real, &node, old)? {
+        if purge && !matches!(node.kind, NodeKind::Dir) || as_delivered(root, real, &node, old)? {
             out.files.push(real.clone());
         } else {
             out.kept.push(real.clone());
         }
-        // Configuration that was put beside a changed file is ours as well.
-        if protected.keeps(&old.path)
-            && let Ok(beside) = beside(real)
+        // Configuration that was put beside a changed file is ours as well; opkg leaves what it put there.
+        if !old.by_name
+            && protected.keeps(&old.path)
+            && let Ok(beside) = beside(real, protected.suffix())
             && !delivered(real)
             && root
                 .node(&beside)
@@ -116,7 +144,8 @@ pub fn removals(
     }
     let mut dirs: BTreeSet<RelPath> = BTreeSet::new();
     for (real, owners) in &outgoing.dirs {
-        if owners.iter().any(|name| !foreign(name)) {
+        // opkg lists no directories and leaves them.
+        if !native.is_opkg() && owners.iter().any(|name| !foreign(name)) {
             dirs.insert(real.clone());
         }
         if owners.iter().any(|name| foreign(name)) {
@@ -134,8 +163,8 @@ pub fn removals(
 }
 
 /// Where new configuration is put beside what a person changed.
-pub fn beside(path: &RelPath) -> Result<RelPath> {
-    let name = [path.file_name(), b".apk-new"].concat();
+pub fn beside(path: &RelPath, suffix: &str) -> Result<RelPath> {
+    let name = [path.file_name(), suffix.as_bytes()].concat();
     let parent = path.parent().unwrap_or_else(RelPath::root);
     parent.join(&name).map_err(|e| Error::refused(path, e.to_string()))
 }
@@ -145,6 +174,7 @@ fn as_delivered(root: &dyn RootView, real: &RelPath, node: &Node, old: &OldFile)
     match (&node.kind, &old.file.digest) {
         (NodeKind::Dir | NodeKind::Socket, _) => Ok(false),
         (_, Some(digest)) => Ok(digest_of(root, real, node, old.kind)?.as_ref() == Some(digest)),
+        (_, None) if old.by_name => Ok(true),
         // Devices and pipes have no digest; a file in their place is somebody else's.
         (kind, None) => Ok(!matches!(kind, NodeKind::File | NodeKind::Symlink(_))),
     }

@@ -5,21 +5,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use xpkg_formats::apk::db::{InstalledRecord, Script};
 use xpkg_model::payload::{Entry, EntryKind, ScriptKind};
 use xpkg_model::plan::Step;
-use xpkg_model::root::RootView;
+use xpkg_model::root::{NodeKind, RootView};
 use xpkg_model::{Action, Ecosystem, RelPath};
 
 use super::ApplyInput;
-use super::outgoing::{Claims, Outgoing, Removals, removals};
+use super::outgoing::{Claims, OldFile, Outgoing, Removals, Rules, removals};
 use super::survey::{Fate, Incoming, Item, Places, resolve, survey};
 use crate::conflicts::{Decided, Judge, decide, look_at};
-use crate::native::NativeApk;
+use crate::native::{Native, opkg};
 use crate::protect::Protected;
 use crate::state::State;
 use crate::{Error, Need, Result, Target};
 
 /// What is known before the first byte is written.
-pub(super) struct Prepared<'a> {
-    pub native: NativeApk,
+pub(crate) struct Prepared<'a> {
+    pub native: Native,
     pub state: State,
     pub incoming: Vec<Incoming<'a>>,
     pub outgoing: Outgoing,
@@ -35,15 +35,25 @@ pub(super) struct Prepared<'a> {
     pub renamed: BTreeMap<String, String>,
     /// Foreign packages that the native manager removed since they were ours.
     pub vanished: BTreeSet<(Ecosystem, String)>,
+    /// Packages that stay, under the names that the native database has for them.
+    pub staying: opkg::Neighbours,
+    /// Removal scripts of foreign packages that opkg's database keeps.
+    pub foreign_prerm: BTreeMap<String, Vec<u8>>,
+    /// What is appended to the name of configuration that is put beside a changed file.
+    pub suffix: &'static str,
 }
 
+/// As apk's limit for its own.
+const MAX_SCRIPT: u64 = 262_144;
 /// A block of most file systems that roots are on: what a small file takes.
 const BLOCK: u64 = 4096;
 
 pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result<Prepared<'a>> {
     let root: &dyn RootView = target;
-    let native = NativeApk::detect(root, input.native)?
-        .ok_or_else(|| Error::Plan("it has no database of apk (/lib/apk/db/installed)".to_owned()))?;
+    let native = Native::detect(root, input.native)?.ok_or_else(|| {
+        let text = "it has no database of apk or opkg (/lib/apk/db/installed, /usr/lib/opkg/status)";
+        Error::Plan(text.to_owned())
+    })?;
     let mut state = State::load(root)?;
 
     // One pass: what goes, and whether our own memory is still true.
@@ -90,8 +100,17 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
     let mut incoming = survey(input.plan.incoming(), input.sources)?;
     let renamed = register_names(&mut incoming, &state, &native_names, input);
     add_sidecars(root, &mut incoming, input.native)?;
+    let foreign_conffiles = |package: &Incoming<'_>| {
+        let configuration = package.items.iter().filter(|i| is_configuration(&i.entry));
+        configuration.map(|i| i.entry.path.clone()).collect()
+    };
+    if native.is_opkg() {
+        for package in incoming.iter_mut().filter(|p| p.is_foreign(input.native)) {
+            package.conffiles = foreign_conffiles(package);
+        }
+    }
 
-    let outgoing = Outgoing::new(records, &mut Places::new(root, BTreeSet::new()))?;
+    let outgoing = Outgoing::new(records, &mut Places::new(root, BTreeSet::new()), &native, &state)?;
     let dirs_that_come: HashSet<&RelPath> = incoming
         .iter()
         .flat_map(|p| p.items.iter().filter(|i| i.entry.kind == EntryKind::Dir).map(|i| &i.entry.path))
@@ -101,22 +120,44 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
     resolve(&mut incoming, &mut places)?;
     let in_memory = places.in_memory();
     let mut needs = needs(&incoming);
-    needs.push(databases(root, &incoming)?);
+    needs.extend(databases(root, &native, &incoming)?);
     target.check_space(&needs)?;
 
     // A second pass: owners of what comes, and claims of those who stay on what goes.
     let wanted: HashMap<RelPath, ()> = incoming.iter().flat_map(|p| &p.items).map(|i| (i.real.clone(), ())).collect();
     let (mut owners, mut claims) = (HashMap::new(), Claims::default());
+    let mut staying = Vec::new();
     native.each(root, &mut |record| {
         if gone_set.contains(&record.package.name) {
             return Ok(());
         }
         let ecosystem = state.registered(&record.package.name).map_or(input.native, |f| f.package.ecosystem);
         look_at(&record, ecosystem, &mut places, &wanted, &outgoing, &mut owners, &mut claims)?;
+        if native.is_opkg() {
+            let own_words = state.registered(&record.package.name).map(|f| f.package.clone());
+            staying.push((record.package.name.clone(), own_words.unwrap_or(record.package)));
+        }
         Ok(())
     })?;
-    let protected = Protected::load(root)?;
-    let alternatives = if input.native == Ecosystem::Openwrt { alternatives(root)? } else { BTreeSet::new() };
+    let protected = match native {
+        Native::Apk(_) => Protected::load(root)?,
+        Native::Opkg(_) => {
+            let named = incoming.iter().flat_map(|p| p.conffiles.iter().cloned());
+            // With digests in the database: configuration of what goes.
+            let foreign = |old: &OldFile| state.registered(&old.package).is_some();
+            let old = outgoing.files.values().filter(|old| old.file.digest.is_some() && !foreign(old));
+            Protected::Conffiles(named.chain(old.map(|old| old.path.clone())).collect())
+        }
+    };
+    let alternatives = match native {
+        Native::Opkg(_) => staying
+            .iter()
+            .flat_map(|(_, p)| links(p))
+            .chain(outgoing.records.values().flat_map(|r| links(&r.package)))
+            .collect(),
+        Native::Apk(_) if input.native == Ecosystem::Openwrt => alternatives(root)?,
+        Native::Apk(_) => BTreeSet::new(),
+    };
     let judge = Judge {
         root,
         native: input.native,
@@ -125,6 +166,7 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
         outgoing: &outgoing,
         owners,
         alternatives,
+        opkg: native.is_opkg(),
     };
     let mut decided = decide(&judge, &mut incoming)?;
     decided.notes.extend(in_memory);
@@ -138,10 +180,42 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
         let by_name = state.registered(name);
         by_name.is_some()
     };
-    let removals = removals(root, &outgoing, &claims, &protected, &state, &|p| delivered.contains(p), &is_foreign)?;
+    let rules = Rules {
+        native: &native,
+        protected: &protected,
+        state: &state,
+        delivered: &|path| delivered.contains(path),
+        foreign: &is_foreign,
+        purge: input.options.purge,
+    };
+    let removals = removals(root, &outgoing, &claims, &rules)?;
     let scripts = old_scripts(root, &native, &outgoing)?;
-    let dirs = staging_dirs(root, &incoming)?;
-    Ok(Prepared { native, state, incoming, outgoing, removals, decided, scripts, gone, dirs, renamed, vanished })
+    let dirs = staging_dirs(root, &native, &incoming)?;
+    let mut foreign_prerm = BTreeMap::new();
+    if let Native::Opkg(opkg) = native {
+        for name in outgoing.records.keys().filter(|name| is_foreign(name)) {
+            if let Some(path) = opkg.script(root, name, "prerm")? {
+                let text = root.read(&path, MAX_SCRIPT).map_err(|e| Error::io("reading", &path, e))?;
+                foreign_prerm.extend(text.map(|text| (name.clone(), text)));
+            }
+        }
+    }
+    Ok(Prepared {
+        native,
+        state,
+        incoming,
+        outgoing,
+        removals,
+        decided,
+        scripts,
+        gone,
+        dirs,
+        renamed,
+        vanished,
+        staying,
+        foreign_prerm,
+        suffix: protected.suffix(),
+    })
 }
 
 /// The identity in the database is that of the package we put there.
@@ -241,18 +315,23 @@ fn needs(incoming: &[Incoming<'_>]) -> Vec<Need> {
 }
 
 /// The native databases are written anew before the old ones go.
-fn databases(root: &dyn RootView, incoming: &[Incoming<'_>]) -> Result<Need> {
-    let dir = RelPath::literal("lib/apk/db");
+fn databases(root: &dyn RootView, native: &Native, incoming: &[Incoming<'_>]) -> Result<Option<Need>> {
+    let Some(dir) = native.dirs().first() else { return Ok(None) };
+    let dir = RelPath::literal(dir);
     let failed = |e| Error::io("reading", &dir, e);
     let dir = root.real_path(&dir, true).map_err(failed)?;
     let mut bytes = 0;
     for name in root.list(&dir).map_err(failed)? {
         let path = dir.join(&name).map_err(|e| Error::refused(&dir, e.to_string()))?;
-        bytes += root.node(&path).map_err(failed)?.map_or(0, |n| n.size.saturating_add(BLOCK));
+        let node = root.node(&path).map_err(failed)?.filter(|n| n.kind == NodeKind::File);
+        bytes += node.map_or(0, |n| n.size.saturating_add(BLOCK));
     }
+    // opkg keeps some small files of each package.
+    let each = incoming.len() as u64;
+    let (blocks, inodes) = if native.is_opkg() { (each * 5 * BLOCK, each * 5) } else { (0, 0) };
     // A path takes a line for itself and one or two more, here and in our own state.
     let lines: u64 = incoming.iter().flat_map(|p| &p.items).map(|i| 128 + i.entry.path.as_bytes().len() as u64).sum();
-    Ok(Need { dir, bytes: bytes + lines, inodes: 6 })
+    Ok(Some(Need { dir, bytes: bytes + lines + blocks, inodes: inodes + 6 }))
 }
 
 /// Paths of the links that OpenWrt's alternatives make: the middle words of `prio:link:target`.
@@ -270,7 +349,12 @@ fn alternatives(root: &dyn RootView) -> Result<BTreeSet<RelPath>> {
     Ok(links)
 }
 
-fn old_scripts(root: &dyn RootView, native: &NativeApk, outgoing: &Outgoing) -> Result<Vec<Script>> {
+/// Paths of the alternatives links of one opkg package.
+fn links(package: &xpkg_model::Package) -> impl Iterator<Item = RelPath> + '_ {
+    package.opkg.iter().flat_map(|opkg| &opkg.alternatives).map(|a| a.link.clone())
+}
+
+fn old_scripts(root: &dyn RootView, native: &Native, outgoing: &Outgoing) -> Result<Vec<Script>> {
     let ids: BTreeSet<[u8; 20]> =
         outgoing.records.values().filter_map(|r| r.package.identity.map(|id| id.prefix())).collect();
     if ids.is_empty() {
@@ -281,11 +365,18 @@ fn old_scripts(root: &dyn RootView, native: &NativeApk, outgoing: &Outgoing) -> 
     })
 }
 
+/// Directories of the databases, resolved.
+pub(super) fn database_dirs(root: &dyn RootView, native: &Native) -> Result<Vec<RelPath>> {
+    let dirs = native.dirs().iter().map(|dir| RelPath::literal(dir));
+    dirs.map(|dir| root.real_path(&dir, true).map_err(|e| Error::io("resolving", &dir, e))).collect()
+}
+
 /// Every directory that recovery has to search: where items land, and where databases and state are.
-fn staging_dirs(root: &dyn RootView, incoming: &[Incoming<'_>]) -> Result<BTreeSet<RelPath>> {
+fn staging_dirs(root: &dyn RootView, native: &Native, incoming: &[Incoming<'_>]) -> Result<BTreeSet<RelPath>> {
     let mut dirs: BTreeSet<RelPath> =
         incoming.iter().flat_map(|p| &p.items).filter_map(|item| item.real.parent()).collect();
-    for dir in ["lib/apk/db", "etc/apk", "etc/xpkg", "usr/lib/xpkg"].map(RelPath::literal) {
+    let own = ["etc", "etc/xpkg", "usr/lib/xpkg"];
+    for dir in native.dirs().iter().chain(&own).map(|dir| RelPath::literal(dir)) {
         dirs.insert(root.real_path(&dir, true).map_err(|e| Error::io("resolving", &dir, e))?);
     }
     Ok(dirs)

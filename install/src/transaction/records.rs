@@ -3,18 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use xpkg_formats::apk::db::{InstalledRecord, Placed};
-use xpkg_model::payload::{EntryKind, Scripts};
+use xpkg_formats::apk::db::{Generation, InstalledRecord, Placed};
+use xpkg_model::payload::{EntryKind, ScriptKind, Scripts};
 use xpkg_model::plan::Reason;
 use xpkg_model::root::RootView;
-use xpkg_model::{Dependency, Ecosystem, Package};
+use xpkg_model::{Dependency, Ecosystem, Package, RelPath};
 use xpkg_shims::RootProbe;
 use xpkg_shims::scripts::Decision;
 
 use super::stage::Work;
 use super::survey::{Fate, Incoming};
 use super::{ApplyInput, Receipt};
-use crate::native::registered_package;
+use crate::native::Native;
+use crate::native::opkg::{self, Entry as OpkgEntry};
 use crate::state::Files;
 use crate::{Error, Result, Target};
 
@@ -47,13 +48,22 @@ pub(super) fn needs(package: &Incoming<'_>, input: &ApplyInput<'_>, work: &Work<
 
 pub(super) fn record(
     package: &Incoming<'_>,
+    input: &ApplyInput<'_>,
     work: &Work<'_>,
     replaces: Option<&BTreeSet<String>>,
     needs: &BTreeSet<String>,
 ) -> Result<InstalledRecord> {
     let prepared = &work.prepared;
-    let generation = prepared.native.generation;
-    let mut registered = registered_package(package.package(), &package.registered, &prepared.renamed, generation);
+    let mut registered = prepared.native.registered(package.package(), &package.registered, &prepared.renamed);
+    let generation = match prepared.native {
+        Native::Apk(apk) => apk.generation,
+        Native::Opkg(_) => {
+            if package.step.package.ecosystem != input.native {
+                registered.depends = opkg::translated(package.package(), &package.registered, &work.neighbours);
+            }
+            Generation::Apk3
+        }
+    };
     for name in needs {
         let name = prepared.renamed.get(name).unwrap_or(name);
         registered.depends.push(Dependency::any(name).into());
@@ -64,12 +74,45 @@ pub(super) fn record(
             registered.replaces.push(Dependency::any(owner.clone()));
         }
     }
+    if prepared.native.is_opkg() {
+        return Ok(InstalledRecord::new(registered));
+    }
     let placed = package.items.iter().filter(|i| i.fate != Fate::Skip).map(|item| {
         let (uid, gid) = work.accounts.owner(&item.entry);
         Placed { entry: &item.entry, uid, gid, digest: item.digest }
     });
     InstalledRecord::for_package(&registered, placed, generation)
         .map_err(|source| Error::Package { package: package.title(), source: Box::new(source) })
+}
+
+/// What opkg keeps beside the metadata.
+pub(super) fn opkg_entry(package: &Incoming<'_>, input: &ApplyInput<'_>, scripts: &Scripts) -> OpkgEntry {
+    let foreign = package.is_foreign(input.native);
+    let mut files = package.control.clone();
+    let control = files.remove("control").unwrap_or_default();
+    if foreign {
+        // apk calls its scripts with other words at other times: opkg must never run them.
+        files.clear();
+    }
+    let configuration = |path: &RelPath| Some((path.clone(), package.configuration.get(path)?.clone()));
+    let conffiles: Vec<_> = package.conffiles.iter().filter_map(configuration).collect();
+    if foreign && !conffiles.is_empty() {
+        let lines: String = conffiles.iter().map(|(path, _)| format!("{path}\n")).collect();
+        files.insert("conffiles".to_owned(), lines.into_bytes());
+    }
+    if foreign && scripts.contains_key(&ScriptKind::PreDeinstall) {
+        // Removal by opkg itself still stops what the package started.
+        files.extend(scripts.get(&ScriptKind::PreDeinstall).map(|text| ("prerm".to_owned(), text.clone())));
+    }
+    let paths = package.items.iter().filter(|i| i.fate != Fate::Skip && i.entry.kind != EntryKind::Dir);
+    OpkgEntry {
+        control: if foreign { Vec::new() } else { control },
+        files,
+        paths: paths.map(|i| i.entry.path.clone()).collect(),
+        conffiles,
+        explicit: package.step.explicit,
+        held: foreign,
+    }
 }
 
 pub(super) fn files(package: &Incoming<'_>) -> Files {

@@ -17,12 +17,15 @@ use super::prepare::{Prepared, is_configuration};
 use super::survey::{Fate, Incoming, Item};
 use super::{ApplyInput, Receipt};
 use crate::accounts::Accounts;
+use crate::native::opkg::Neighbours;
 use crate::{Error, Meta, Result, Special, Target};
 
 /// A transaction whose payload is staged.
-pub(super) struct Work<'a> {
-    pub prepared: Prepared<'a>,
+pub(crate) struct Work<'a> {
+    pub(crate) prepared: Prepared<'a>,
     pub accounts: Accounts,
+    /// Everything that is installed once the plan is done, under the names that opkg knows; empty on roots of apk.
+    pub neighbours: Neighbours,
 }
 
 pub(super) fn stage<'a>(
@@ -35,8 +38,9 @@ pub(super) fn stage<'a>(
     let accounts = Accounts::load(target)?;
     observer.event(Event::Stage { name: "staging", items: Some(prepared.incoming.len() as u64) });
     let mut incoming = std::mem::take(&mut prepared.incoming);
+    let suffix = prepared.suffix;
     for package in &mut incoming {
-        let kind = prepared.native.generation.digest_kind(&package.step.package);
+        let kind = prepared.native.digest_kind(&package.step.package);
         let foreign = package.is_foreign(input.native);
         let mut stager = Stager {
             target,
@@ -45,7 +49,9 @@ pub(super) fn stage<'a>(
             foreign,
             kind,
             lost: false,
-            places: places_of(&package.items),
+            places: places_of(&package.items, suffix),
+            suffix,
+            conffiles: package.conffiles.iter().cloned().collect(),
             configuration: BTreeMap::new(),
             bytes: 0,
             last_dir: None,
@@ -56,29 +62,34 @@ pub(super) fn stage<'a>(
             receipt.notes.push(format!("{}: some extended attributes could not be set here", package.title()));
         }
         for item in package.items.iter().filter(|i| i.fate == Fate::Beside) {
-            receipt.beside.push(beside(&item.real)?);
+            receipt.beside.push(beside(&item.real, suffix)?);
         }
         observer.event(Event::Item { name: package.title() });
     }
     prepared.incoming = incoming;
     receipt.kept.clone_from(&prepared.removals.kept);
     receipt.notes.append(&mut prepared.decided.notes);
-    Ok(Work { prepared, accounts })
+    let mut neighbours = std::mem::take(&mut prepared.staying);
+    if prepared.native.is_opkg() {
+        neighbours.extend(prepared.incoming.iter().map(|p| (p.registered.clone(), p.package().clone())));
+        neighbours.extend(input.provider.map(|p| (p.name.clone(), p.clone())));
+    }
+    Ok(Work { prepared, accounts, neighbours })
 }
 
 /// Where hard links find what they name: its real path, or the path beside it.
-fn places_of(items: &[Item]) -> HashMap<RelPath, RelPath> {
+fn places_of(items: &[Item], suffix: &str) -> HashMap<RelPath, RelPath> {
     let wanted: std::collections::HashSet<&RelPath> = items
         .iter()
         .filter_map(|i| if let EntryKind::Hardlink(to) = &i.entry.kind { Some(to) } else { None })
         .collect();
     let found = items.iter().filter(|i| wanted.contains(&i.entry.path));
-    found.filter_map(|i| Some((i.entry.path.clone(), destination(i).ok()?))).collect()
+    found.filter_map(|i| Some((i.entry.path.clone(), destination(i, suffix).ok()?))).collect()
 }
 
 /// The path at which an item is staged.
-fn destination(item: &Item) -> Result<RelPath> {
-    if item.fate == Fate::Beside { beside(&item.real) } else { Ok(item.real.clone()) }
+fn destination(item: &Item, suffix: &str) -> Result<RelPath> {
+    if item.fate == Fate::Beside { beside(&item.real, suffix) } else { Ok(item.real.clone()) }
 }
 
 struct Stager<'s, 'a> {
@@ -89,6 +100,9 @@ struct Stager<'s, 'a> {
     kind: DigestKind,
     lost: bool,
     places: HashMap<RelPath, RelPath>,
+    suffix: &'static str,
+    /// Configuration that the package names.
+    conffiles: std::collections::HashSet<RelPath>,
     /// SHA-256 of configuration files, for OpenWrt's lists.
     configuration: BTreeMap<RelPath, String>,
     bytes: u64,
@@ -131,6 +145,7 @@ impl Stager<'_, '_> {
             item.entry.size = text.len() as u64;
             self.item(item, &mut text.as_bytes(), false, &registered)?;
         }
+        package.configuration = std::mem::take(&mut self.configuration);
         Ok(())
     }
 
@@ -150,7 +165,7 @@ impl Stager<'_, '_> {
         let mtime = (!item.generated).then(|| i64::try_from(item.entry.mtime).unwrap_or(0));
         let meta = Meta { mode: item.entry.mode, uid, gid, mtime, xattrs };
         item.digest = self.kind.of_entry(&item.entry);
-        let path = destination(item)?;
+        let path = destination(item, self.suffix)?;
         if item.entry.kind != EntryKind::Dir && item.fate != Fate::Adopt {
             self.ensure_dir(&path.parent().unwrap_or_else(RelPath::root))?;
         }
@@ -194,7 +209,8 @@ impl Stager<'_, '_> {
         content: &mut dyn Read,
         wants_configuration: bool,
     ) -> Result<()> {
-        let listed = wants_configuration && is_configuration(&item.entry);
+        let listed =
+            self.conffiles.contains(&item.entry.path) || (wants_configuration && is_configuration(&item.entry));
         let mut reader = Digesting {
             inner: content,
             native: item.digest.is_none().then(|| self.kind.start()),
@@ -251,7 +267,7 @@ impl Stager<'_, '_> {
 
 /// Makes what is missing of a resolved directory path, as apk does for packages that name only their files. Answers what
 /// was made.
-pub(super) fn ensure_dir(target: &mut dyn Target, dir: &RelPath) -> Result<Vec<RelPath>> {
+pub(crate) fn ensure_dir(target: &mut dyn Target, dir: &RelPath) -> Result<Vec<RelPath>> {
     let failed = |e| Error::io("reading", dir, e);
     if dir.is_root()
         || target.staged(dir)?.is_some()
@@ -265,15 +281,18 @@ pub(super) fn ensure_dir(target: &mut dyn Target, dir: &RelPath) -> Result<Vec<R
     Ok(made)
 }
 
-/// Scripts may have made the accounts that packages name: what was staged for them gets its owner now.
-pub(super) fn settle_owners(target: &mut dyn Target, work: &mut Work<'_>) -> Result<()> {
-    let now = Accounts::load(target)?;
+/// Scripts may have made the accounts that packages name, or they are `staged`: what was staged for them gets its owner now.
+pub(super) fn settle_owners(target: &mut dyn Target, work: &mut Work<'_>, staged: Option<Accounts>) -> Result<()> {
+    let now = match staged {
+        Some(accounts) => accounts,
+        None => Accounts::load(target)?,
+    };
     if now == work.accounts {
         return Ok(());
     }
     for item in work.prepared.incoming.iter().flat_map(|p| &p.items) {
         let (before, after) = (work.accounts.owner(&item.entry), now.owner(&item.entry));
-        let path = destination(item)?;
+        let path = destination(item, work.prepared.suffix)?;
         if before != after
             && matches!(item.fate, Fate::Write | Fate::Displace | Fate::Beside)
             && target.staged(&path)?.is_some()

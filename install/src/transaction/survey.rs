@@ -64,8 +64,12 @@ pub struct Incoming<'a> {
     pub triggers: Vec<String>,
     /// Layout of its file.
     pub format: Format,
+    /// Members of its control archive, where it has one: scripts and lists as they are, by name.
+    pub control: BTreeMap<String, Vec<u8>>,
     /// Configuration that it names.
     pub conffiles: Vec<RelPath>,
+    /// SHA-256, in hex, of the configuration that it delivers; known once it is staged.
+    pub configuration: BTreeMap<RelPath, String>,
 }
 
 impl Incoming<'_> {
@@ -109,7 +113,7 @@ pub fn survey<'a>(
         package.replaces.clone_from(&meta.package.replaces);
         package.replaces_priority = meta.package.replaces_priority;
         let (scripts, triggers, format) = (meta.scripts.clone(), meta.triggers.clone(), meta.format);
-        let conffiles = meta.conffiles.clone();
+        let (control, conffiles) = (meta.control_files.clone(), meta.conffiles.clone());
         let mut items: Vec<Item> = Vec::new();
         let read = opened.read_payload(&mut |entry, content| {
             if entry.path.is_root() {
@@ -126,7 +130,20 @@ pub fn survey<'a>(
         });
         read.map_err(|e| failed(Box::new(e)))?;
         let registered = step.package.name.clone();
-        incoming.push(Incoming { step, package, source, registered, items, scripts, triggers, format, conffiles });
+        let configuration = BTreeMap::new();
+        incoming.push(Incoming {
+            step,
+            package,
+            source,
+            registered,
+            items,
+            scripts,
+            triggers,
+            format,
+            control,
+            conffiles,
+            configuration,
+        });
     }
     Ok(incoming)
 }
