@@ -1,8 +1,12 @@
 //! What may be typed. Parsing only; every command's work is in its own file under `commands/`.
 
+mod package;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use package::{Convert, Format, Index, KeyKind, Package};
 
 /// OpenWrt and Alpine packages on one root.
 #[derive(Debug, Parser)]
@@ -105,6 +109,13 @@ pub enum Command {
     /// Build images
     #[command(subcommand)]
     Image(Image),
+    /// Make, inspect, verify, extract and sign package files
+    #[command(subcommand, visible_alias = "pkg")]
+    Package(Package),
+    /// Write the index of a directory of packages
+    Index(Index),
+    /// Make packages of one format from packages of another
+    Convert(Convert),
     /// Show the whole bridge on generated roots and feeds; needs no network and no root rights
     #[cfg(feature = "demo")]
     Demo(Demo),
@@ -328,6 +339,14 @@ pub enum Source {
 
 #[derive(Debug, Subcommand)]
 pub enum Key {
+    /// Make a key pair: FILE and FILE.pub
+    Generate {
+        /// Where the secret half goes
+        file: PathBuf,
+        /// What kind
+        #[arg(long = "type", value_enum, default_value = "p256")]
+        kind: KeyKind,
+    },
     /// List the keys of every source
     #[command(visible_alias = "ls")]
     List,

@@ -3,9 +3,12 @@
 mod cache;
 mod change;
 mod check;
+mod convert;
 #[cfg(feature = "demo")]
 mod demo;
 mod image;
+mod index;
+mod package;
 mod query;
 mod source;
 mod update;
@@ -18,7 +21,7 @@ use clap::CommandFactory as _;
 use xpkg_model::Spec;
 use xpkg_pipeline::{Options, Session};
 
-use crate::args::{Cache, Cli, Command, Global, Key, Source};
+use crate::args::{Cache, Cli, Command, Global, Key, Package, Source};
 use crate::error::Failure;
 use crate::terminal::Terminal;
 use crate::terminal::outln;
@@ -103,6 +106,9 @@ pub fn run(cli: &Cli, terminal: &Arc<Terminal>) -> Result<Done, Failure> {
         Command::Source(command) => source::run(&context, command),
         Command::Key(command) => source::keys(&context, command),
         Command::Image(command) => image::run(&context, command),
+        Command::Package(command) => package::run(&context, command),
+        Command::Index(arguments) => index::run(&context, arguments),
+        Command::Convert(arguments) => convert::run(&context, arguments),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(&context, arguments),
         Command::Completions { shell } => {
@@ -118,7 +124,8 @@ pub fn run(cli: &Cli, terminal: &Arc<Terminal>) -> Result<Done, Failure> {
 /// Commands that write something and have no plan to show instead.
 fn writes_without_a_plan(command: &Command) -> bool {
     match command {
-        Command::Update(_) | Command::Fetch(_) | Command::Man { .. } => true,
+        Command::Update(_) | Command::Fetch(_) | Command::Man { .. } | Command::Index(_) | Command::Convert(_) => true,
+        Command::Package(command) => !matches!(command, Package::Inspect { .. } | Package::Verify { .. }),
         Command::Cache(command) => matches!(command, Cache::Clean { .. }),
         Command::Source(command) => !matches!(command, Source::List),
         Command::Key(command) => !matches!(command, Key::List),

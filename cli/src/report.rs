@@ -231,3 +231,10 @@ pub fn package_text(package: &Package, source: Option<&str>, status: &str) {
 pub fn worst(verdicts: &[PackageVerdict]) -> Verdict {
     verdicts.iter().map(|v| v.verdict).max().unwrap_or(Verdict::Ok)
 }
+
+/// What a conversion could not carry over, for people.
+pub fn lost_text(terminal: &crate::terminal::Terminal, lost: &[xpkg_pipeline::convert::Lost]) {
+    for lost in lost {
+        terminal.say(&format!("lost: {}: {}: {}", lost.package, lost.what, lost.detail));
+    }
+}

@@ -80,6 +80,20 @@ pub enum Error {
     /// Something that cannot be done to that source or package, and why.
     #[error("{0}")]
     NotPossible(String),
+    /// A description of a package is wrong.
+    #[error("{file}: {reason}")]
+    Spec {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A conversion would lose something, and nothing may be lost.
+    #[error("the conversion would lose {} things", lost.len())]
+    Lossy {
+        /// Which, one each.
+        lost: Vec<String>,
+    },
     /// Reading or writing failed.
     #[error("{what}")]
     Io {

@@ -88,7 +88,8 @@ fn own_lines(text: &str) -> Vec<&str> {
     text.lines().map(str::trim).filter(|line| !is_stub(line)).collect()
 }
 
-fn is_stub(line: &str) -> bool {
+/// Whether a trimmed line belongs to the stub that OpenWrt puts around every package's own script.
+pub fn is_stub(line: &str) -> bool {
     let plain = line.replace(['"', '{', '}'], "");
     let words: Vec<&str> = plain.split_ascii_whitespace().collect();
     match words.as_slice() {

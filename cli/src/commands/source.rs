@@ -5,7 +5,7 @@ use xpkg_model::Ecosystem;
 use xpkg_pipeline::{NewSource, Session};
 
 use super::{Context, Done};
-use crate::args::{Key, Source, Trust, World};
+use crate::args::{Key, KeyKind, Source, Trust, World};
 use crate::error::Failure;
 use crate::terminal;
 
@@ -96,9 +96,12 @@ fn list(context: &Context<'_>, session: &Session) -> Result<Done, Failure> {
 }
 
 pub fn keys(context: &Context<'_>, command: &Key) -> Result<Done, Failure> {
+    if let Key::Generate { file, kind } = command {
+        return generate(context, file, *kind);
+    }
     let mut session = context.session()?;
     match command {
-        Key::List => {}
+        Key::List | Key::Generate { .. } => {}
         Key::Add { source, file } => session.key_add(source, file)?,
         Key::Remove { source, key } => session.key_remove(source, key)?,
     }
@@ -111,6 +114,23 @@ pub fn keys(context: &Context<'_>, command: &Key) -> Result<Done, Failure> {
             .map(|k| vec![k.source.clone(), k.name.clone(), k.kind.clone(), k.fingerprint.clone()])
             .collect();
         terminal::table(&rows);
+    }
+    Ok(Done::Well)
+}
+
+/// Makes a key pair; needs no root.
+fn generate(context: &Context<'_>, file: &std::path::Path, kind: KeyKind) -> Result<Done, Failure> {
+    let kind = match kind {
+        KeyKind::P256 => "p256",
+        KeyKind::Usign => "usign",
+        KeyKind::Rsa => "rsa",
+    };
+    let (public, fingerprint) = xpkg_pipeline::package_files::generate_key(file, kind)?;
+    if context.global.json {
+        terminal::json("key", json!({ "secret": file, "public": public, "sha256": fingerprint }));
+    } else {
+        terminal::print(&public.display().to_string());
+        context.terminal.say(&format!("SHA-256 {fingerprint}"));
     }
     Ok(Done::Well)
 }

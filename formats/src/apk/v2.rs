@@ -6,6 +6,7 @@
 mod builder;
 pub(crate) mod fields;
 mod pkginfo;
+mod resign;
 mod sealed;
 pub(crate) mod signature;
 
@@ -22,6 +23,7 @@ use crate::package::{EntrySink, Envelope as _, Meta, items};
 use crate::{Error, Limits};
 
 pub use builder::{Builder, Written};
+pub use resign::resign;
 pub use sealed::Sealed;
 
 /// An open package: metadata read, payload not yet.

@@ -10,6 +10,7 @@ pub(crate) mod info;
 pub(crate) mod info_write;
 mod meta;
 mod payload;
+mod resign;
 pub(crate) mod schema;
 mod sealed;
 mod tree;
@@ -27,6 +28,7 @@ use crate::{Error, Limits};
 
 pub use crate::adb::Compression;
 pub use builder::Builder;
+pub use resign::resign;
 pub use sealed::Sealed;
 pub use v2::Written;
 

@@ -97,6 +97,16 @@ impl<R: Read + Seek> Sealed<R> {
         Ok(Reader { sealed: self, meta })
     }
 
+    /// Where the control member lies in the file.
+    pub(super) fn control_range(&self) -> (u64, u64) {
+        (self.control, self.control_end)
+    }
+
+    /// The file, wherever it stands.
+    pub(super) fn into_file(self) -> R {
+        self.file
+    }
+
     /// What reading the payload needs.
     pub(super) fn data(&mut self) -> (&mut R, &str, &Limits, u64) {
         (&mut self.file, &self.what, &self.limits, self.control_end)
