@@ -62,6 +62,10 @@ impl Hands for Collected {
         true
     }
 
+    fn settle(&mut self) -> bool {
+        true
+    }
+
     fn configure(&mut self, _: &Package) -> bool {
         true
     }
