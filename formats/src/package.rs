@@ -49,6 +49,8 @@ pub struct Meta {
     /// Every member beside `control` of an ipk's control archive, by name, scripts included, exactly as it is
     /// (`postinst-pkg`, `conffiles` …). apk's layouts have none.
     pub control_files: BTreeMap<String, Vec<u8>>,
+    /// An ipk's `control`, as it is: what opkg's database keeps. apk's layouts have none.
+    pub control: Vec<u8>,
 }
 
 impl Meta {
@@ -62,6 +64,7 @@ impl Meta {
             datahash: None,
             conffiles: Vec::new(),
             control_files: BTreeMap::new(),
+            control: Vec::new(),
         }
     }
 }

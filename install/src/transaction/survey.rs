@@ -64,7 +64,7 @@ pub struct Incoming<'a> {
     pub triggers: Vec<String>,
     /// Layout of its file.
     pub format: Format,
-    /// Members of its control archive, where it has one: scripts and lists as they are, by name.
+    /// Members of its control archive, where it has one, `control` included: as they are, by name.
     pub control: BTreeMap<String, Vec<u8>>,
     /// Configuration that it names.
     pub conffiles: Vec<RelPath>,
@@ -113,7 +113,10 @@ pub fn survey<'a>(
         package.replaces.clone_from(&meta.package.replaces);
         package.replaces_priority = meta.package.replaces_priority;
         let (scripts, triggers, format) = (meta.scripts.clone(), meta.triggers.clone(), meta.format);
-        let (control, conffiles) = (meta.control_files.clone(), meta.conffiles.clone());
+        let (mut control, conffiles) = (meta.control_files.clone(), meta.conffiles.clone());
+        if meta.format == Format::Ipk {
+            control.insert("control".to_owned(), meta.control.clone());
+        }
         let mut items: Vec<Item> = Vec::new();
         let read = opened.read_payload(&mut |entry, content| {
             if entry.path.is_root() {
