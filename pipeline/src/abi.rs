@@ -1,11 +1,8 @@
 //! Asks the ABI check about a plan, and turns its failures into facts for the next solve.
 
 use std::collections::BTreeMap;
-use std::io::BufReader;
 use std::sync::Arc;
 
-use xpkg_formats::apk::db;
-use xpkg_formats::limits::Limits;
 use xpkg_model::elf::Kind;
 use xpkg_model::installed::Installed;
 use xpkg_model::learnt::Fact;
@@ -115,17 +112,14 @@ impl<'a> RootAbi<'a> {
             return Ok(Vec::new());
         }
         let mut paths = Vec::new();
-        let installed = RelPath::literal(db::INSTALLED);
-        if let Some(file) = self.ground.root.open(&installed).map_err(Error::io("opening the native database"))? {
-            db::visit_claims(BufReader::new(file), db::INSTALLED, &Limits::default(), &mut |claim| {
-                if !claim.is_dir
-                    && old.contains(&claim.package)
-                    && let Ok(path) = RelPath::from_package(claim.path)
-                {
-                    paths.push(path);
-                }
-            })?;
-        }
+        crate::claims::visit(self.ground.root, &mut |claim| {
+            if !claim.is_dir
+                && old.contains(&claim.package)
+                && let Ok(path) = RelPath::from_package(claim.path)
+            {
+                paths.push(path);
+            }
+        })?;
         let mut gone = Vec::new();
         for path in paths {
             if is_library_name(&path) {

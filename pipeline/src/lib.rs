@@ -4,6 +4,7 @@
 mod abi;
 mod change;
 mod check;
+mod claims;
 mod clashes;
 mod configure;
 pub mod convert;

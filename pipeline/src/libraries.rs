@@ -2,10 +2,8 @@
 //! themselves, because OpenWrt's database does not say.
 
 use std::collections::BTreeMap;
-use std::io::BufReader;
 use std::sync::Arc;
 
-use xpkg_formats::apk::db;
 use xpkg_formats::limits::Limits;
 use xpkg_model::elf::Kind;
 use xpkg_model::root::RootView;
@@ -80,7 +78,7 @@ pub fn scan(root: &dyn RootView) -> Result<Vec<Library>, Error> {
             }
         }
     }
-    for (path, owner) in owners(root, &|path| by_file.contains_key(path))? {
+    for (path, owner) in crate::claims::owners(root, &|path| by_file.contains_key(path))? {
         for library in found.iter_mut().filter(|l| l.file == path) {
             library.owner = Some(owner.clone());
         }
@@ -102,15 +100,4 @@ pub fn outline(root: &dyn RootView, path: &RelPath) -> Result<Option<Arc<ElfFact
     Ok(file.and_then(|mut file| {
         xpkg_formats::elf::read_outline(&mut file, &path.to_string(), &Limits::default()).ok().flatten().map(Arc::new)
     }))
-}
-
-/// The native owners of the paths that `wanted` accepts. Paths of the database are followed through the host's own links
-/// first (`/lib64`, `/var`).
-pub fn owners(root: &dyn RootView, wanted: &dyn Fn(&RelPath) -> bool) -> Result<Vec<(RelPath, String)>, Error> {
-    let installed = RelPath::literal(db::INSTALLED);
-    let Some(file) = root.open(&installed).map_err(Error::io("opening the native database"))? else {
-        return Ok(Vec::new());
-    };
-    let owners = db::owners(BufReader::new(file), db::INSTALLED, &Limits::default(), &mut |path| wanted(path))?;
-    Ok(owners)
 }

@@ -1,12 +1,9 @@
 //! Questions: what is offered, what is here, who owns what, and why. Change nothing.
 
-use std::io::BufReader;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use xpkg_formats::apk::db;
-use xpkg_formats::limits::Limits;
 use xpkg_model::installed::{Installed, InstalledPackage};
 use xpkg_model::root::RootView as _;
 use xpkg_model::{Dependency, Package, PackageKey, RelPath, Spec, version};
@@ -180,7 +177,7 @@ impl Session {
         let package = matching(&installed, spec).next().ok_or_else(|| Error::NotInstalled(spec.to_string()))?;
         let name = package.registered_as.as_deref().unwrap_or(&package.package.name);
         let mut files = Vec::new();
-        self.claims(&mut |claim| {
+        crate::claims::visit(&self.root, &mut |claim| {
             if claim.package == name
                 && !claim.is_dir
                 && let Ok(path) = RelPath::from_package(claim.path)
@@ -196,7 +193,7 @@ impl Session {
         let asked = RelPath::from_absolute(path).map_err(|e| Error::NotPossible(e.to_string()))?;
         let real = self.root.real_path(&asked, false).map_err(Error::io(format!("following {path}")))?;
         let mut owner = None;
-        self.claims(&mut |claim| {
+        crate::claims::visit(&self.root, &mut |claim| {
             if !claim.is_dir && (claim.path == real.as_bytes() || claim.path == asked.as_bytes()) {
                 owner = Some((claim.package.to_owned(), claim.version.to_owned()));
             }
@@ -209,14 +206,6 @@ impl Session {
                 p.package.key()
             })
         }))
-    }
-
-    fn claims(&self, visit: &mut dyn FnMut(db::Claim<'_>)) -> Result<(), Error> {
-        let path = RelPath::literal(db::INSTALLED);
-        if let Some(file) = self.root.open(&path).map_err(Error::io("opening the native database"))? {
-            db::visit_claims(BufReader::new(file), db::INSTALLED, &Limits::default(), visit)?;
-        }
-        Ok(())
     }
 
     /// Why a package is here; or, when it is not, what installing it would bring, or why it cannot be.

@@ -67,6 +67,11 @@ impl Universe<'_> {
         let leaving = |o: &Offer| self.member(o.member).refused.is_some() && self.is_installed(o.member);
         let leaving = offers.iter().filter(|o| leaving(o)).map(|o| o.member).collect();
         offers.retain(|o| self.member(o.member).refused.is_none());
+        // Who names one of opkg's packages means it, whoever else answers to the name (opkg takes what bears the name first:
+        // pkg_hash_fetch_best_installation_candidate).
+        if consumer.is_none() && offers.iter().any(|o| o.named && self.package(o.member).scheme == VersionScheme::Deb) {
+            offers.retain(|o| o.named);
+        }
         let groups = self.group(offers);
         let need = Need {
             text: requirement.to_string(),

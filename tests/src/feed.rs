@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use xpkg_fixtures::{Apk, Repo, Server, keys, real};
+use xpkg_fixtures::{Apk, Ipk, Repo, Server, keys, real};
 use xpkg_model::Ecosystem;
 
 /// A signed feed and its server.
@@ -27,6 +27,14 @@ impl Feed {
         Self { repo, server, _dir: dir }
     }
 
+    /// An empty feed of opkg's, signed as OpenWrt signed them.
+    pub fn opkg() -> Self {
+        let dir = tempfile::Builder::new().prefix("xpkg-feed-").tempdir().unwrap();
+        let repo = Repo::ipk(dir.path(), keys::USIGN).unwrap();
+        let server = Server::start(dir.path()).unwrap();
+        Self { repo, server, _dir: dir }
+    }
+
     /// The line that names it in a root's list.
     pub fn line(&self) -> String {
         self.repo.line(&self.server.url())
@@ -38,8 +46,8 @@ impl Feed {
     }
 
     /// Publishes.
-    pub fn publish(&mut self, apk: Apk) -> xpkg_model::Package {
-        apk.publish(&mut self.repo).unwrap()
+    pub fn publish(&mut self, package: impl Into<Apk>) -> xpkg_model::Package {
+        package.into().publish(&mut self.repo).unwrap()
     }
 }
 
@@ -62,6 +70,27 @@ pub fn real_file(ecosystem: Ecosystem, name: &str) -> PathBuf {
         }
     }
     panic!("the real data has no file of {ecosystem}:{name}");
+}
+
+/// File of a real ipk of OpenWrt 19.07.
+pub fn real_ipk(name: &str) -> PathBuf {
+    let data = real::data().unwrap().join("openwrt-19.07");
+    for feed in ["base", "packages", "target", "luci"] {
+        for entry in std::fs::read_dir(data.join(feed)).unwrap() {
+            let path = entry.unwrap().path();
+            let file = path.file_name().unwrap().to_string_lossy().into_owned();
+            let version = file.strip_prefix(name).and_then(|rest| rest.strip_prefix('_'));
+            if version.is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit())) {
+                return path;
+            }
+        }
+    }
+    panic!("the real data has no file of {name}");
+}
+
+/// A real ipk as a recipe.
+pub fn repack_ipk(name: &str) -> Ipk {
+    Ipk::repack(&real_ipk(name)).unwrap()
 }
 
 /// A real package as a recipe.

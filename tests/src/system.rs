@@ -99,7 +99,8 @@ impl System {
         text.push_str(line);
         text.push('\n');
         fs::write(self.list_file(), text).unwrap();
-        key.write_public(&self.dir.join("etc/apk/keys")).unwrap();
+        let dir = if self.has_opkg() { "etc/opkg/keys" } else { "etc/apk/keys" };
+        key.write_public(&self.dir.join(dir)).unwrap();
     }
 
     /// xpkg from outside.
