@@ -49,7 +49,7 @@ pub struct Meta {
     /// Every member beside `control` of an ipk's control archive, by name, scripts included, exactly as it is
     /// (`postinst-pkg`, `conffiles` …). apk's layouts have none.
     pub control_files: BTreeMap<String, Vec<u8>>,
-    /// An ipk's `control` itself, exactly as it is; what the package keeps of it is not always its text.
+    /// An ipk's `control`, as it is: what opkg's database keeps. apk's layouts have none.
     pub control: Vec<u8>,
 }
 

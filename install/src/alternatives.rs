@@ -47,6 +47,38 @@ pub(crate) fn stage(
         (false, false) => of_sidecars(target, work)?,
         (false, true) => return Ok(()),
     };
+    settle(target, work, &offers, receipt)
+}
+
+/// Directories in which links of these packages stand.
+pub(crate) fn dirs(target: &dyn Target, work: &Work<'_>, names: &BTreeSet<String>) -> Result<BTreeSet<RelPath>> {
+    let offers = without(target, work, names)?;
+    let parents = offers.touched.iter().filter_map(|a| a.link.parent());
+    parents.map(|dir| target.real_path(&dir, true).map_err(|e| Error::io("resolving", &dir, e))).collect()
+}
+
+/// Takes back the links of packages whose last script failed: opkg makes them only when it succeeds.
+pub(crate) fn stage_without(
+    target: &mut dyn Target,
+    work: &Work<'_>,
+    names: &BTreeSet<String>,
+    receipt: &mut Receipt,
+) -> Result<()> {
+    let offers = without(target, work, names)?;
+    settle(target, work, &offers, receipt)
+}
+
+fn without(target: &dyn Target, work: &Work<'_>, names: &BTreeSet<String>) -> Result<Offers> {
+    let of = |package: &xpkg_model::Package| {
+        package.opkg.iter().flat_map(|opkg| opkg.alternatives.clone()).collect::<Vec<_>>()
+    };
+    let (gone, stay): (Vec<_>, Vec<_>) = work.neighbours.iter().partition(|(name, _)| names.contains(name));
+    let touched = gone.iter().flat_map(|(_, p)| of(p)).collect();
+    let after = stay.iter().flat_map(|(_, p)| of(p)).collect();
+    Ok(Offers { touched, after, applets: Some(opkg::list(target, "busybox")?.into_iter().collect()) })
+}
+
+fn settle(target: &mut dyn Target, work: &Work<'_>, offers: &Offers, receipt: &mut Receipt) -> Result<()> {
     let links: BTreeSet<&RelPath> = offers.touched.iter().map(|a| &a.link).collect();
     for link in links {
         let there = offers.after.iter().filter(|a| a.link == *link);

@@ -1,11 +1,14 @@
 //! Small made-up worlds for opkg: a few packages, a list of them, and command lines. The real opkg of a root carries them
 //! out, our re-creation of its decisions does too, and both must say and record the same.
 
+pub mod case;
 mod dry;
+mod front;
 mod generate;
 mod real;
 
 pub use dry::carry_out;
+pub use front::{as_front_tells, carry_out_by_front};
 pub use generate::universe;
 pub use real::Judge;
 

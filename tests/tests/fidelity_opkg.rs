@@ -1,7 +1,7 @@
 //! Our re-creation of opkg's decisions beside the real opkg, on made-up universes with recorded seeds. `XPKG_FIDELITY=N`
 //! carries out N of them instead of a few; `XPKG_FIDELITY_SEED=S` only one.
 
-use xpkg_tests::opkg_lab::{Judge, carry_out, difference, universe};
+use xpkg_tests::opkg_lab::{Judge, as_front_tells, carry_out, carry_out_by_front, difference, universe};
 
 #[test]
 fn decisions_are_opkgs() {
@@ -16,6 +16,26 @@ fn decisions_are_opkgs() {
     for seed in seeds {
         let universe = universe(seed);
         let (real, ours) = (judge.carry_out(&universe), carry_out(&universe));
+        different.extend(difference(&universe, &real, &ours));
+    }
+    let shown = different.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n");
+    assert!(different.is_empty(), "{} of {count} universes differ:\n{shown}", different.len());
+}
+
+#[test]
+fn what_the_program_does_is_what_opkg_does() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
+    let Some(judge) = Judge::new() else { return };
+    let seeds = match number("XPKG_FIDELITY_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 10_001..number("XPKG_FIDELITY").unwrap_or(60) + 10_001,
+    };
+    let count = seeds.end - seeds.start;
+    let mut different = Vec::new();
+    for seed in seeds {
+        let universe = universe(seed);
+        let real = as_front_tells(judge.carry_out(&universe));
+        let ours = as_front_tells(carry_out_by_front(&universe));
         different.extend(difference(&universe, &real, &ours));
     }
     let shown = different.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n");

@@ -124,6 +124,12 @@ impl NativeOpkg {
             control.write(&mut out);
             out.push(b'\n');
         };
+        // Older ones (2020-01-25) leave `ABIVersion` out: it is written where it is found.
+        let mut abi = false;
+        self.stanzas(target, &mut |control| {
+            abi |= control.get("ABIVersion").is_some();
+            Ok(())
+        })?;
         let coming = |name: &str| changes.add.iter().find(|r| r.record.package.name == name);
         self.stanzas(target, &mut |mut control| {
             let name = control.get("Package").unwrap_or_default().to_owned();
@@ -134,7 +140,7 @@ impl NativeOpkg {
                 changed = true;
                 // Where the old one stood; what else is said of that name (`not-installed`) is over.
                 if written.insert(name.clone()) {
-                    write(&entry::stanza(new, Some(&control).filter(|c| is_installed(c)), changes)?);
+                    write(&entry::stanza(new, Some(&control).filter(|c| is_installed(c)), changes, abi)?);
                 }
             } else if changes.remove.contains(&name) {
                 changed = true;
@@ -145,7 +151,7 @@ impl NativeOpkg {
         })?;
         for new in changes.add.iter().filter(|r| !written.contains(&r.record.package.name)) {
             changed = true;
-            write(&entry::stanza(new, None, changes)?);
+            write(&entry::stanza(new, None, changes, abi)?);
         }
         if changed {
             stage_bytes(target, &RelPath::literal(STATUS), &out)?;

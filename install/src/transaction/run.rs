@@ -11,6 +11,7 @@ use super::hooks::{self, When};
 use super::owed::{Half, Owed, of_step, wanted};
 use super::stage::Work;
 use super::{ApplyInput, Receipt};
+use crate::alternatives;
 use crate::scripts::{ScriptCall, ScriptFailure};
 use crate::{Error, Result, Target};
 
@@ -106,9 +107,16 @@ pub(super) fn after(
     if let crate::native::Native::Opkg(opkg) = work.prepared.native
         && !failed.is_empty()
     {
-        let dirs = super::prepare::database_dirs(target, &work.prepared.native)?;
+        // An upgrade leaves the links of the version before.
+        let steps = input.plan.steps.iter().filter(|s| s.action == Action::Install);
+        let new = steps.map(|s| s.package.name.clone()).filter(|name| failed.contains(name)).collect();
+        let mut dirs = super::prepare::database_dirs(target, &work.prepared.native)?;
+        dirs.extend(alternatives::dirs(target, work, &new)?);
         target.begin(&crate::Begin { dirs })?;
-        let staged = opkg.stage_unpacked(target, &failed).and_then(|()| target.commit());
+        let staged = opkg
+            .stage_unpacked(target, &failed)
+            .and_then(|()| alternatives::stage_without(target, work, &new, receipt))
+            .and_then(|()| target.commit());
         if staged.is_err() {
             target.rollback()?;
         }

@@ -64,7 +64,7 @@ pub struct Incoming<'a> {
     pub triggers: Vec<String>,
     /// Layout of its file.
     pub format: Format,
-    /// Members of its control archive, where it has one: scripts and lists as they are, by name.
+    /// Members of its control archive, where it has one, `control` included: as they are, by name.
     pub control: BTreeMap<String, Vec<u8>>,
     /// Configuration that it names.
     pub conffiles: Vec<RelPath>,
@@ -114,7 +114,7 @@ pub fn survey<'a>(
         package.replaces_priority = meta.package.replaces_priority;
         let (scripts, triggers, format) = (meta.scripts.clone(), meta.triggers.clone(), meta.format);
         let (mut control, conffiles) = (meta.control_files.clone(), meta.conffiles.clone());
-        if format == Format::Ipk {
+        if meta.format == Format::Ipk {
             // Feeds leave fields out; the accounts it needs are among them.
             package.opkg.clone_from(&meta.package.opkg);
             control.insert("control".to_owned(), meta.control.clone());

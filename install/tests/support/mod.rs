@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use xpkg_fixtures::real::{Changes, Snapshot, diff, snapshot};
-use xpkg_fixtures::{Apk, Format};
+use xpkg_fixtures::{Apk, Format, Ipk};
 use xpkg_formats::{Limits, package};
 use xpkg_install::payload::OpenPackage;
 use xpkg_install::{ApplyInput, LiveRoot, Options, Ownership, PayloadSource, Receipt, apply};
@@ -30,6 +30,15 @@ impl Source {
         let packed = apk.with(|p| p.ecosystem = ecosystem).pack(format, None).expect("the recipe is good");
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("package.apk");
+        std::fs::write(&path, packed.bytes).expect("the package is written");
+        Self { package: Arc::new(packed.package), path, _dir: Some(dir) }
+    }
+
+    /// Packs a recipe of opkg's.
+    pub fn ipk(ipk: Ipk) -> Self {
+        let packed = ipk.pack().expect("the recipe is good");
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("package.ipk");
         std::fs::write(&path, packed.bytes).expect("the package is written");
         Self { package: Arc::new(packed.package), path, _dir: Some(dir) }
     }

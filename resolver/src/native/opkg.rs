@@ -32,7 +32,13 @@ pub use database::{Database, Package, PackageId};
 pub use describe::{Described, Field, Possibility, Requires, Strength, shown_version};
 pub use flags::{Flags, State, Status, Want};
 pub use hands::{Hands, Incoming, Level, Outgoing};
+pub use pattern::matches;
 pub use query::Relation;
+
+/// How two versions stand to each other.
+pub fn compare_versions(left: &str, right: &str) -> std::cmp::Ordering {
+    database::versions(left, right)
+}
 
 /// What a person allowed or forbade on the command line or in the configuration.
 #[derive(Clone, Debug, Default)]

@@ -62,6 +62,10 @@ impl Hands for Collected {
         true
     }
 
+    fn settle(&mut self) -> bool {
+        true
+    }
+
     fn configure(&mut self, _: &Package) -> bool {
         true
     }
@@ -113,6 +117,7 @@ fn run(universe: &Universe, words: &[String], lists: &str, status: &mut String) 
             "--force-removal-of-dependent-packages" => settings.force_removal_of_dependents = true,
             "--force-removal-of-essential-packages" => settings.force_removal_of_essential = true,
             "--nocase" => settings.no_case = true,
+            "--size" => settings.size = true,
             "-A" => settings.query_all = true,
             "-V0" => hands.verbosity = 0,
             word => args.push(argument(universe, word)),

@@ -36,7 +36,7 @@ impl Judge {
     /// Carries a universe out and forgets it.
     pub fn carry_out(&self, universe: &Universe) -> Vec<Said> {
         let dir = self.dir(universe);
-        prepare(&dir, universe);
+        prepare(&dir, universe, &format!("/u/{}", universe.seed));
         let script = script(&dir, universe);
         fs::write(dir.join("run.sh"), script).unwrap();
         let inside = format!("/u/{}", universe.seed);
@@ -73,7 +73,7 @@ pub(super) fn without_times(text: &str) -> String {
 }
 
 /// opkg loses the list of files of a package that replaces itself, and says so when it is removed: docs/fidelity.md.
-fn without_lost_lists(text: &str) -> String {
+pub(super) fn without_lost_lists(text: &str) -> String {
     let lost = |line: &str| line.contains("pkg_get_installed_files: Failed to open") && line.contains("/info/");
     let kept: String = text.split_inclusive('\n').filter(|line| !lost(line)).collect();
     if kept == "Collected errors:\n" { String::new() } else { kept }
@@ -92,12 +92,13 @@ fn temporary_names(text: &str) -> String {
     out
 }
 
-fn prepare(dir: &Path, universe: &Universe) {
+/// Makes the directory of a universe; `shown` is what its own programs call it.
+pub(super) fn prepare(dir: &Path, universe: &Universe, shown: &str) {
     for sub in ["repo", "etc", "usr/lib/opkg/info", "var/lock", "var/opkg-lists", "tmp"] {
         fs::create_dir_all(dir.join(sub)).unwrap();
     }
     fs::write(dir.join("usr/lib/opkg/status"), "").unwrap();
-    let conf = format!("src feed file:/u/{}/repo\ndest root /\nlists_dir ext /var/opkg-lists\n", universe.seed);
+    let conf = format!("src feed file:{shown}/repo\ndest root /\nlists_dir ext /var/opkg-lists\n");
     fs::write(dir.join("etc/opkg.conf"), conf).unwrap();
     for made in &universe.packages {
         fs::write(dir.join("repo").join(made.file()), ipk(made)).unwrap();

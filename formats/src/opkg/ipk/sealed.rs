@@ -55,8 +55,8 @@ impl<R: Read + Seek> Sealed<R> {
             return Err(Error::malformed(what, "no data.tar in it"));
         }
         let control = files.remove("control").ok_or_else(|| Error::malformed(&what, "no `control` in it"))?;
-        let text = control;
-        let control = Control::parse(&text, &format!("the control file of {what}"), &limits)?;
+        let raw = control;
+        let control = Control::parse(&raw, &format!("the control file of {what}"), &limits)?;
         let mut package = control
             .to_package(ecosystem, &limits)
             .map_err(|reason| Error::malformed(&what, format!("its control file: {reason}")))?;
@@ -71,7 +71,8 @@ impl<R: Read + Seek> Sealed<R> {
                 meta.scripts.insert(kind, script.clone());
             }
         }
-        (meta.control, meta.control_files) = (text, files);
+        meta.control_files = files;
+        meta.control = raw;
         Ok(Reader { sealed: self, meta })
     }
 

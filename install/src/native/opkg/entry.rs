@@ -29,8 +29,9 @@ pub struct Entry {
 const BEFORE_STATUS: [&str; 8] =
     ["ABIVersion", "Version", "Depends", "Recommends", "Suggests", "Provides", "Replaces", "Conflicts"];
 
-/// The stanza of a package that comes; `old` is that of the version in whose place it comes.
-pub(super) fn stanza(new: &Registration, old: Option<&Control>, changes: &Changes) -> Result<Control> {
+/// The stanza of a package that comes; `old` is that of the version in whose place it comes, and `abi` says
+/// whether this opkg writes `ABIVersion`.
+pub(super) fn stanza(new: &Registration, old: Option<&Control>, changes: &Changes, abi: bool) -> Result<Control> {
     let package = &new.record.package;
     let bad = |e: xpkg_formats::Error| Error::Package { package: package.name.clone(), source: Box::new(e) };
     let described = Control::from_package(package).map_err(bad)?;
@@ -42,7 +43,7 @@ pub(super) fn stanza(new: &Registration, old: Option<&Control>, changes: &Change
         None => Ok(()),
     };
     push("Package", Some(&package.name))?;
-    for field in BEFORE_STATUS {
+    for field in BEFORE_STATUS.into_iter().filter(|field| abi || *field != "ABIVersion") {
         push(field, described.get(field).map(spaced).as_deref())?;
     }
     let was_auto = old.is_some_and(|old| old.get("Auto-Installed") == Some("yes"));

@@ -10,6 +10,9 @@ impl Opkg<'_> {
     /// `opkg configure [PATTERN]`, and what ends every install and upgrade. Answers whether everything went well.
     pub fn configure(&mut self, wanted: Option<&str>) -> bool {
         let mut well = true;
+        if !self.hands.settle() {
+            return false;
+        }
         for id in self.configuration_order() {
             let package = &self.database[id];
             if wanted.is_some_and(|w| !pattern::matches(w, package.name(), self.settings.no_case))

@@ -351,7 +351,17 @@ fn merge(package: &mut Package, known: &Package) {
     if ours.installed_size == 0 {
         ours.installed_size = theirs.installed_size;
     }
-    if ours.opkg.is_none() {
-        ours.opkg.clone_from(&theirs.opkg);
+    let Some(told) = theirs.opkg.as_deref() else { return };
+    let own = ours.opkg.get_or_insert_default();
+    if own.section.is_empty() {
+        own.section.clone_from(&told.section);
+    }
+    for (name, value) in &told.other {
+        if MERGED.contains(&name.as_str()) && !own.other.iter().any(|(known, _)| known == name) {
+            own.other.push((name.clone(), value.clone()));
+        }
     }
 }
+
+/// Fields without a place of their own that a list adds to a package of a status file.
+const MERGED: [&str; 4] = ["Description", "MD5Sum", "MD5sum", "Priority"];

@@ -57,6 +57,10 @@ pub trait Hands {
     /// Files, `postrm`, scripts. `false` when `postrm` failed.
     fn remove(&mut self, outgoing: &Outgoing<'_>) -> bool;
 
+    /// Everything asked for so far may be carried out now: what follows is configuring, or the end. `false` when it could
+    /// not be.
+    fn settle(&mut self) -> bool;
+
     /// `postinst configure`. `false` when it failed.
     fn configure(&mut self, package: &Package) -> bool;
 }

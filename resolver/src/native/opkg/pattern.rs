@@ -2,7 +2,7 @@
 //! character as it is.
 
 /// Whether the whole text matches.
-pub(super) fn matches(pattern: &str, text: &str, no_case: bool) -> bool {
+pub fn matches(pattern: &str, text: &str, no_case: bool) -> bool {
     let fold = |s: &str| if no_case { s.to_lowercase() } else { s.to_owned() };
     let pattern: Vec<char> = fold(pattern).chars().collect();
     let text: Vec<char> = fold(text).chars().collect();

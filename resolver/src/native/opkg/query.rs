@@ -70,9 +70,9 @@ impl Opkg<'_> {
         ids.into_iter().filter(|id| self.fits(wanted, self.database[*id].name())).collect()
     }
 
-    /// Whether a text matches a pattern under this run's settings.
-    pub fn matches(&self, wanted: &str, text: &str) -> bool {
-        self.fits(Some(wanted), text)
+    /// The package that `download` takes for a name.
+    pub fn best(&mut self, name: &str) -> Option<PackageId> {
+        self.candidate_by_name(name)
     }
 
     /// One line of `list`.

@@ -1,0 +1,298 @@
+//! Roots of opkg: twins of the real OpenWrt 19.07, one changed by its own opkg and one by us, must end alike, down to every
+//! path, stanza, list and call of a script; then each takes over the other's work. The test binary is its own script helper.
+
+#![allow(missing_docs, clippy::print_stdout)]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use support::{Run, Source, look};
+use tempfile::TempDir;
+use xpkg_fixtures::real::{self, Chroot, Output, diff};
+use xpkg_fixtures::{Ipk, ScriptKind};
+use xpkg_install::Receipt;
+use xpkg_model::Ecosystem::Openwrt;
+use xpkg_model::plan::Step;
+
+const ROOT: &str = "openwrt-19.07.2-x86_64-musl-ipk";
+/// Where scripts write what they were called with.
+const LOG: &str = "root/scripts";
+const STATUS: &str = "usr/lib/opkg/status";
+/// Lock files with the number of a process, and what opkg makes for its second destination, `ram`.
+const EXCEPT: [&str; 10] = [
+    STATUS,
+    "tmp/lock/group",
+    "tmp/lock/passwd",
+    "tmp",
+    "tmp/opkg-lists",
+    "tmp/usr",
+    "tmp/usr/lib",
+    "tmp/usr/lib/opkg",
+    "tmp/usr/lib/opkg/info",
+    "tmp/usr/lib/opkg/status",
+];
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|word| word == xpkg_install::helper::WORD) {
+        return ExitCode::from(xpkg_install::helper::main(args.collect::<Vec<OsString>>()));
+    }
+    if real::data().is_none() || !real::root_rights() {
+        return ExitCode::SUCCESS;
+    }
+    for (name, case) in [
+        ("the life of a package", life as fn([Hand; 2])),
+        ("real packages", real_packages),
+        ("what is refused", refusals),
+    ] {
+        for hands in [[Hand::Opkg, Hand::Ours], [Hand::Ours, Hand::Opkg]] {
+            case(hands);
+        }
+        println!("ok: {name}");
+    }
+    ExitCode::SUCCESS
+}
+
+/// Who does the work.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hand {
+    Opkg,
+    Ours,
+}
+
+/// Two roots that begin alike: the first is always changed by opkg alone, the second by `hands` in turns.
+struct Twins {
+    _dirs: [TempDir; 2],
+    roots: [Chroot; 2],
+    hands: [Hand; 2],
+    turn: usize,
+}
+
+impl Twins {
+    fn new(hands: [Hand; 2]) -> Self {
+        let dirs = [(); 2].map(|()| real::unpack_root(ROOT).unwrap());
+        let roots = [0, 1].map(|i| Chroot::new(dirs[i].path()).unwrap());
+        Self { _dirs: dirs, roots, hands, turn: 0 }
+    }
+
+    fn each(&self, work: impl Fn(&Chroot)) {
+        self.roots.iter().for_each(work);
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        self.each(|root| std::fs::write(root.root().join(path), text).unwrap());
+    }
+
+    /// Does one thing on both; answers what opkg said on the first, and our receipt where we did it.
+    fn step(&mut self, opkg: &[&str], sources: &[&Source], steps: &[Step]) -> (Output, Option<Receipt>) {
+        let hand = self.hands[self.turn % 2];
+        self.turn += 1;
+        let said = run_opkg(&self.roots[0], opkg, sources);
+        let receipt = match hand {
+            Hand::Opkg => {
+                run_opkg(&self.roots[1], opkg, sources);
+                None
+            }
+            Hand::Ours => {
+                let run = Run::new(Openwrt, sources).options(|o| o.no_scripts = false);
+                Some(run.go(self.roots[1].root(), steps.iter().cloned()))
+            }
+        };
+        self.assert_alike(&opkg.join(" "));
+        (said, receipt)
+    }
+
+    fn install(&mut self, source: &Source, old: Option<&Source>) -> (Output, Option<Receipt>) {
+        self.step(&["install"], &[source], &[source.step(old)])
+    }
+
+    fn remove(&mut self, source: &Source, options: &[&str]) -> (Output, Option<Receipt>) {
+        let words: Vec<&str> = options.iter().chain(&["remove", source.package.name.as_str()]).copied().collect();
+        self.step(&words, &[], &[source.removal()])
+    }
+
+    fn assert_alike(&self, when: &str) {
+        let [a, b] = &self.roots;
+        let log = |root: &Chroot| std::fs::read_to_string(root.root().join(LOG)).unwrap_or_default();
+        assert_eq!(log(a), log(b), "calls of scripts, {when}");
+        let (theirs, ours) = (stanzas(a.root()), stanzas(b.root()));
+        for name in theirs.keys().chain(ours.keys()) {
+            assert_eq!(theirs.get(name), ours.get(name), "status, {when}");
+        }
+        let lists: BTreeSet<String> = [a, b].iter().flat_map(|r| info(r.root())).collect();
+        for list in lists.iter().filter(|name| name.ends_with(".list")) {
+            let lines = |root: &Chroot| {
+                let text =
+                    std::fs::read_to_string(root.root().join("usr/lib/opkg/info").join(list)).unwrap_or_default();
+                text.lines().map(str::to_owned).collect::<BTreeSet<_>>()
+            };
+            assert_eq!(lines(a), lines(b), "{list}, {when}");
+        }
+        let mut except: Vec<String> =
+            lists.into_iter().filter(|l| l.ends_with(".list")).map(|l| format!("usr/lib/opkg/info/{l}")).collect();
+        except.extend(EXCEPT.map(str::to_owned));
+        let except: Vec<&str> = except.iter().map(String::as_str).collect();
+        let changes = diff(&look(a.root()), &look(b.root())).without(&except);
+        assert!(changes.is_empty(), "{when}: {changes:?}");
+        for question in ["list-installed", "list-changed-conffiles"] {
+            let ask = |root: &Chroot| {
+                let said = root.run(["opkg", question]).unwrap();
+                let lines: BTreeSet<String> = said.lines().map(str::to_owned).collect();
+                (said.status, lines, said.stderr)
+            };
+            assert_eq!(ask(a), ask(b), "{question}, {when}");
+        }
+    }
+}
+
+fn run_opkg(root: &Chroot, words: &[&str], sources: &[&Source]) -> Output {
+    let mut args: Vec<String> = std::iter::once("opkg").chain(words.iter().copied()).map(str::to_owned).collect();
+    for (i, source) in sources.iter().enumerate() {
+        let path = format!("tmp/{i}.ipk");
+        std::fs::copy(&source.path, root.root().join(&path)).unwrap();
+        args.push(format!("/{path}"));
+    }
+    let said = root.run(&args).unwrap();
+    for i in 0..sources.len() {
+        std::fs::remove_file(root.root().join(format!("tmp/{i}.ipk"))).unwrap();
+    }
+    said
+}
+
+fn info(root: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(root.join("usr/lib/opkg/info")).unwrap();
+    entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// Stanzas by name, without the time.
+fn stanzas(root: &Path) -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(root.join(STATUS)).unwrap();
+    let stanzas = text.split("\n\n").map(str::trim).filter(|s| !s.is_empty());
+    let timeless = |s: &str| {
+        let lines = s.lines().filter(|l| !l.starts_with("Installed-Time:"));
+        lines.map(|l| format!("{l}\n")).collect::<String>()
+    };
+    stanzas.map(|s| (s.lines().next().unwrap_or_default().to_owned(), timeless(s))).collect()
+}
+
+/// With scripts that write down how they were called, by what name and with which environment.
+fn logged(mut ipk: Ipk) -> Ipk {
+    for (kind, word) in [
+        (ScriptKind::PreInstall, "preinst"),
+        (ScriptKind::PostInstall, "postinst"),
+        (ScriptKind::PreDeinstall, "prerm"),
+        (ScriptKind::PostDeinstall, "postrm"),
+    ] {
+        let line = format!("echo \"${{0##*/}} {word} $* $PKG_ROOT $PKG_UPGRADE $(pwd)\"");
+        // opkg unpacks a package's `preinst` under its bare name.
+        let line = line.replace("${0##*/}", if word == "preinst" { "" } else { "${0##*/}" });
+        ipk = ipk.script(kind, &format!("#!/bin/sh\n{line} >>/{LOG}\ntest ! -e /root/fail-{word}\n"));
+    }
+    ipk
+}
+
+fn probe(version: &str) -> Ipk {
+    logged(Ipk::new("probe", version))
+        .depends("libc, busybox | nothing")
+        .provides("foo, bar")
+        .conflicts("no-such-package")
+        .alternative("150:/usr/bin/newtool:/usr/share/probe/tool")
+        .alternative("50:/usr/bin/wget:/usr/share/probe/tool")
+        .require_user("probe=:probe")
+        .abi_version("7")
+        .conffile("etc/probe.a", format!("a {version}\n"))
+        .conffile("etc/probe.b", format!("b {version}\n"))
+        .conffile("etc/probe.c", "always the same\n")
+        .file("usr/share/probe/tool", version)
+        .file(&format!("usr/share/probe/only/{version}"), version)
+        .symlink("usr/share/probe/link", "tool")
+        .file("var/lib/probe/state", "in memory")
+}
+
+fn life(hands: [Hand; 2]) {
+    let mut twins = Twins::new(hands);
+    let (one, two) = (Source::ipk(probe("1.0-1")), Source::ipk(probe("2.0-1")));
+    let taker = logged(Ipk::new("taker", "1-1")).replaces("probe").file("usr/share/probe/tool", "taken");
+    let taker = Source::ipk(taker.alternative("300:/usr/bin/newtool:/usr/share/probe/link"));
+    let stock = Ipk::new("stock", "1-1").postinst(&format!("echo own postinst >>/{LOG}\n"));
+    let stock = stock.prerm(&format!("echo own prerm >>/{LOG}\n")).require_user("stock=777:stocks=778 other:others");
+    let stock = Source::ipk(stock.file("usr/share/stock", "x"));
+
+    twins.install(&one, None);
+    twins.write("etc/probe.a", "a person's\n");
+    twins.each(|root| std::fs::remove_file(root.root().join("etc/probe.b")).unwrap());
+    let (said, receipt) = twins.install(&two, Some(&one));
+    assert!(said.stderr.contains("/etc/probe.a-opkg"), "{}", said.stderr);
+    if let Some(receipt) = receipt {
+        assert_eq!(receipt.beside.iter().map(ToString::to_string).collect::<Vec<_>>(), ["/etc/probe.a-opkg"]);
+    }
+    twins.install(&taker, None);
+    twins.install(&stock, None);
+    twins.each(|root| {
+        let passwd = std::fs::read_to_string(root.root().join("etc/passwd")).unwrap();
+        assert!(passwd.contains("stock:x:777:778:"), "{passwd}");
+    });
+    twins.write("usr/share/stock", "changed by a person, but no configuration");
+    twins.remove(&stock, &[]);
+    twins.remove(&taker, &[]);
+    let (said, receipt) = twins.remove(&two, &[]);
+    assert!(said.stdout.contains("Not deleting modified conffile /etc/probe.a"), "{}", said.stdout);
+    if let Some(receipt) = receipt {
+        assert_eq!(receipt.kept.iter().map(ToString::to_string).collect::<Vec<_>>(), ["/etc/probe.a"]);
+    }
+    // A last script that fails leaves the package unpacked, for `opkg configure`.
+    twins.write("root/fail-postinst", "");
+    let (said, receipt) = twins.install(&one, None);
+    assert!(said.stderr.contains("postinst script returned status 1"), "{}", said.stderr);
+    assert!(receipt.is_none_or(|r| r.failures.len() == 1));
+    twins.each(|root| {
+        assert!(stanzas(root.root())["Package: probe"].contains("unpacked"));
+        std::fs::remove_file(root.root().join("root/fail-postinst")).unwrap();
+        root.run(["opkg", "configure", "probe"]).unwrap().expect_success().unwrap();
+    });
+    twins.assert_alike("configure");
+}
+
+fn real_packages(hands: [Hand; 2]) {
+    let data = real::data().unwrap().join("openwrt-19.07");
+    let mut twins = Twins::new(hands);
+    let file = |path: &str| Source::file(data.join(path), Openwrt);
+    for path in [
+        "packages/wget_1.20.3-2_x86_64.ipk",
+        "base/ipset_7.3-1_x86_64.ipk",
+        "packages/coreutils-base64_8.30-2_x86_64.ipk",
+        "base/ca-certificates_20190110-2_all.ipk",
+    ] {
+        let source = file(path);
+        twins.remove(&source, &["--force-depends"]);
+        twins.install(&source, None);
+    }
+}
+
+fn refusals(hands: [Hand; 2]) {
+    let twins = Twins::new(hands);
+    let clash = Source::ipk(Ipk::new("clash", "1-1").file("bin/busybox", "not it").file("usr/share/clash", "x"));
+    let before = twins.roots.each_ref().map(|root| look(root.root()));
+    let said = run_opkg(&twins.roots[0], &["install"], &[&clash]);
+    assert!(said.stderr.contains("/bin/busybox") && !said.success(), "{}", said.stderr);
+    let text = Run::new(Openwrt, &[&clash]).refused(twins.roots[1].root(), [clash.step(None)]);
+    assert!(text.contains("/bin/busybox") && text.contains("openwrt:busybox owns it"), "{text}");
+    let left = diff(&before[0], &look(twins.roots[0].root())).without(&EXCEPT);
+    assert!(left.is_empty(), "opkg itself: {left:?}");
+
+    let one = Source::ipk(probe("1.0-1"));
+    twins.write("root/fail-preinst", "");
+    let said = run_opkg(&twins.roots[0], &["install"], &[&one]);
+    assert!(said.stderr.contains("Aborting installation of probe"), "{}", said.stderr);
+    let run = Run::new(Openwrt, &[&one]).options(|o| o.no_scripts = false);
+    std::fs::remove_file(twins.roots[1].root().join(LOG)).ok();
+    std::fs::write(twins.roots[1].root().join(LOG), "").unwrap();
+    let before = look(twins.roots[1].root());
+    let error = run.on(&mut support::live(twins.roots[1].root()), [one.step(None)]).unwrap_err();
+    assert!(support::chain(&error).contains("probe-1.0-1.pre-install failed"), "{}", support::chain(&error));
+    assert!(support::changes(&before, twins.roots[1].root()).without(&[LOG]).is_empty());
+}
