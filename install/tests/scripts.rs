@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use support::{Run, Source, live, plan};
 use xpkg_fixtures::{Apk, Root, ScriptKind};
+use xpkg_install::live::Failpoint;
 use xpkg_install::scripts::ScriptCall;
 use xpkg_install::{ApplyInput, Options, PayloadSource, Target as _, apply};
 use xpkg_model::Ecosystem::Alpine;
@@ -21,8 +22,16 @@ use xpkg_model::{Event, Observer};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|word| word == xpkg_install::helper::WORD) {
-        return ExitCode::from(xpkg_install::helper::main(args.collect::<Vec<OsString>>()));
+    match args.next() {
+        Some(word) if word == xpkg_install::helper::WORD => {
+            return ExitCode::from(xpkg_install::helper::main(args.collect::<Vec<OsString>>()));
+        }
+        // The process that is killed: see `killed_while_scripts_run`.
+        Some(word) if word == VICTIM => {
+            owing(Path::new(&args.next().unwrap()), None).unwrap();
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
     if !xpkg_fixtures::real::root_rights() {
         return ExitCode::SUCCESS;
@@ -33,6 +42,9 @@ fn main() -> ExitCode {
         ("what a script sees", what_a_script_sees as fn(&Root)),
         ("failures and time", failures_and_time),
         ("a whole transaction", a_whole_transaction),
+        ("scripts that are owed", scripts_that_are_owed),
+        ("killed while scripts run", killed_while_scripts_run),
+        ("commit hooks", commit_hooks),
     ] {
         case(&root);
         println!("ok: {name}");
@@ -59,6 +71,141 @@ fn copy(from: &str, to: &Path) {
     std::fs::create_dir_all(to.parent().unwrap()).unwrap();
     let _ = std::fs::remove_file(to);
     std::fs::copy(from, to).unwrap_or_else(|e| panic!("{from} to {}: {e}", to.display()));
+}
+
+const VICTIM: &str = "victim";
+/// What scripts wrote.
+const LOG: &str = "said";
+
+/// Installs two packages with scripts, one of which waits for `/go`, and a trigger; stops where a crash would.
+fn owing(dir: &Path, point: Option<Failpoint>) -> xpkg_install::Result<Vec<Event>> {
+    let say = |word: &str| format!("#!/bin/sh\necho {word} \"$@\" >>/{LOG}\n");
+    let wait = format!("{}while [ ! -e /go ]; do :; done\n", say("first"));
+    let first = Apk::new("first", "1-r0").file("usr/share/first/x", "x").script(ScriptKind::PostInstall, &wait);
+    let first = first.script(ScriptKind::PreInstall, &say("before"));
+    let second = Apk::new("second", "2-r0").script(ScriptKind::PostInstall, &say("second"));
+    let watcher = Apk::new("watch", "1-r0").trigger(&["/usr/share/*"], &say("trigger"));
+    let sources = [first, second, watcher].map(|apk| Source::new(apk, Alpine));
+    let mut target = live(dir);
+    target.set_failpoint(point);
+    let plan = plan(sources.iter().map(|s| s.step(None)));
+    let files: Vec<&dyn PayloadSource> = sources.iter().map(|s| s as &dyn PayloadSource).collect();
+    let options = Options::default();
+    let input =
+        ApplyInput { plan: &plan, native: Alpine, sources: &files, provider: None, mark: &[], unmark: &[], options };
+    let told = Told::default();
+    apply(&mut target, &input, &told).map(|_| told.0.into_inner().unwrap())
+}
+
+/// Keeps events.
+#[derive(Default)]
+struct Told(Mutex<Vec<Event>>);
+
+impl Observer for Told {
+    fn event(&self, event: Event) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+const ALL: [&str; 4] = ["before 1-r0", "first 1-r0", "second 2-r0", "trigger /usr/share/first"];
+
+fn said(root: &Root) -> Vec<String> {
+    let text = std::fs::read_to_string(root.dir().join(LOG)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// A fresh root beside the given one.
+fn another(root: &Root) -> (tempfile::TempDir, Root) {
+    let dir = tempfile::tempdir().unwrap();
+    let fresh = shell_root(dir.path()).unwrap();
+    assert_ne!(fresh.dir(), root.dir());
+    (dir, fresh)
+}
+
+fn scripts_that_are_owed(root: &Root) {
+    let (_dir, whole) = another(root);
+    std::fs::write(whole.dir().join("go"), "").unwrap();
+    let told = owing(whole.dir(), None).unwrap();
+    assert_eq!(said(&whole), ALL);
+    let after = support::look(whole.dir());
+    // In the words and order of the native tool: a package, then its scripts.
+    let order: Vec<String> = told
+        .iter()
+        .filter_map(|event| match event {
+            Event::PackageStep { number, of, name, version, .. } => Some(format!("({number}/{of}) {name} {version}")),
+            Event::Script { package, kind, .. } => Some(format!("{package}.{}", kind.unwrap().as_str())),
+            _ => None,
+        })
+        .collect();
+    let want = ["(1/3) first 1-r0", "first.pre-install", "first.post-install", "(2/3) second 2-r0"];
+    assert_eq!(order, [want.as_slice(), &["second.post-install", "(3/3) watch 1-r0", "watch.trigger"]].concat());
+
+    let points = [Failpoint::AfterMarker, Failpoint::Renamed(1), Failpoint::BeforeClear];
+    for point in points.into_iter().chain((0..4).map(Failpoint::ScriptRan)) {
+        let (_dir, root) = another(root);
+        std::fs::write(root.dir().join("go"), "").unwrap();
+        match owing(root.dir(), Some(point)) {
+            Err(xpkg_install::Error::Stopped(_)) => {}
+            other => panic!("{point:?}: {other:?}"),
+        }
+        let mut target = live(root.dir());
+        target.lock().unwrap();
+        target.recover(&Told::default()).unwrap();
+        target.recover(&Told::default()).unwrap();
+        drop(target);
+        assert_eq!(said(&root), ALL, "{point:?}");
+        let left = xpkg_fixtures::real::diff(&after, &support::look(root.dir()));
+        assert!(left.is_empty(), "{point:?}: {left:?}");
+    }
+}
+
+fn killed_while_scripts_run(root: &Root) {
+    let (_dir, root) = another(root);
+    let mut victim = Command::new(std::env::current_exe().unwrap()).arg(VICTIM).arg(root.dir()).spawn().unwrap();
+    while said(&root).len() < 2 {
+        assert!(victim.try_wait().unwrap().is_none(), "it ended by itself");
+        std::thread::yield_now();
+    }
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    assert!(root.dir().join("usr/share/first/x").exists());
+    std::fs::write(root.dir().join("go"), "").unwrap();
+    let mut target = live(root.dir());
+    // The kernel frees the locks of a process that is dead, not always before its parent hears of it.
+    while target.lock().is_err() {
+        std::thread::yield_now();
+    }
+    target.recover(&Told::default()).unwrap();
+    // The one that was cut off runs again.
+    let again = [ALL[0], ALL[1], ALL[1], ALL[2], ALL[3]];
+    assert_eq!(said(&root), again);
+    assert!(!root.dir().join("usr/lib/xpkg").exists());
+}
+
+fn commit_hooks(root: &Root) {
+    let (_dir, root) = another(root);
+    let hook = |path: &str, text: &str| {
+        let path = root.dir().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    let pack = |n: u32| Source::new(Apk::new(&format!("p{n}"), "1-r0").file(&format!("usr/p{n}"), "x"), Alpine);
+    hook("etc/apk/commit_hooks.d/a", &format!("#!/bin/sh\necho \"$0 $1\" >>/{LOG}\n"));
+    hook("etc/apk/commit_hooks.d/.hidden", "#!/bin/sh\necho hidden >>/said\n");
+    let run = |source: &Source, change: fn(&mut Options)| {
+        let run = Run::new(Alpine, &[source]).options(|o| o.no_scripts = false).options(change);
+        run.on(&mut live(root.dir()), [source.step(None)])
+    };
+    run(&pack(1), |_| {}).unwrap();
+    let both = ["/etc/apk/commit_hooks.d/a pre-commit", "/etc/apk/commit_hooks.d/a post-commit"];
+    assert_eq!(said(&root), both);
+    run(&pack(2), |o| o.no_commit_hooks = true).unwrap();
+    assert_eq!(said(&root), both);
+    hook("lib/apk/commit_hooks.d/b", "#!/bin/sh\n[ $1 = post-commit ]\n");
+    let error = run(&pack(3), |_| {}).unwrap_err();
+    assert!(error.to_string().contains("lib/apk/commit_hooks.d/b failed"), "{error}");
+    assert!(!root.dir().join("usr/p3").exists());
 }
 
 #[derive(Default)]

@@ -136,10 +136,11 @@ pub(super) fn undo<'a>(
 /// Completes or undoes every transaction that was interrupted. Scripts that a committed one still owes are run.
 pub(super) fn recover(root: &Arc<OwnedFd>, mut runner: Option<&mut LiveRunner>, observer: &dyn Observer) -> Result<()> {
     let own = own_real(root)?;
+    sweep(root, &own).map_err(failed)?;
     let Ok(path) = own.join(b"journal") else { return Ok(()) };
     let dir = match walk::open_strict(root, &path) {
         Ok(dir) => dir,
-        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOENT) => return remove_empty(root, &own).map_err(failed),
         Err(e) => return Err(failed(e)),
     };
     for name in names(&dir).map_err(failed)? {
@@ -173,6 +174,15 @@ pub(super) fn recover(root: &Arc<OwnedFd>, mut runner: Option<&mut LiveRunner>, 
         clear(root, &dir, &name)?;
     }
     tidy(root, &dir)
+}
+
+/// Removes script files that a killed process left: whoever holds the lock is alone.
+fn sweep(root: &Arc<OwnedFd>, own: &RelPath) -> Result<(), Errno> {
+    match walk::open_strict(root, own) {
+        Ok(dir) => remove_tree(&dir, b"exec", MAX_DEPTH),
+        Err(Errno::NOENT) => Ok(()),
+        Err(e) => Err(e),
+    }
 }
 
 /// Scripts that have not run yet.
