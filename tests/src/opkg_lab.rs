@@ -9,7 +9,7 @@ mod real;
 
 pub use dry::carry_out;
 pub use front::{as_front_tells, carry_out_by_front};
-pub use generate::universe;
+pub use generate::{plain_universe, universe};
 pub use real::Judge;
 
 /// One package of a universe: its control fields in order, and the files that it brings.

@@ -35,6 +35,12 @@ pub use hands::{Hands, Incoming, Level, Outgoing};
 pub use pattern::matches;
 pub use query::Relation;
 
+/// Where a package stands in the order of opkg's walks and status files: the chain of its name. Within a chain packages
+/// stand as they came.
+pub fn walk_order(name: &str) -> u64 {
+    names::chain(name)
+}
+
 /// How two versions stand to each other.
 pub fn compare_versions(left: &str, right: &str) -> std::cmp::Ordering {
     database::versions(left, right)
@@ -112,6 +118,14 @@ impl<'h> Opkg<'h> {
 
     fn info(&mut self, function: &str, text: String) {
         self.hands.say(Level::Info, format!("{function}: {text}\n"));
+    }
+
+    /// Lets the hands carry out what was asked for.
+    fn settle(&mut self) -> bool {
+        let present = self.database.present();
+        let named = present.into_iter().map(|id| &self.database[id]).filter(|p| p.flags.any(Flags::USER));
+        let named: Vec<String> = named.map(|p| p.name().to_owned()).collect();
+        self.hands.settle(&named)
     }
 
     /// Name of the destination that a package is or will be on.

@@ -62,7 +62,7 @@ impl Hands for Collected {
         true
     }
 
-    fn settle(&mut self) -> bool {
+    fn settle(&mut self, _: &[String]) -> bool {
         true
     }
 

@@ -45,8 +45,13 @@ pub fn carry_out_by_front(universe: &Universe) -> Vec<Said> {
 /// An account without what the front does otherwise on purpose: the order of stanzas, and what was wanted and not had.
 pub fn as_front_tells(said: Vec<Said>) -> Vec<Said> {
     let stanzas = |status: &str| {
-        let mut kept: Vec<&str> =
-            status.split("\n\n").filter(|s| !s.trim().is_empty() && !s.contains(" not-installed")).collect();
+        let there = |s: &&str| !s.trim().is_empty() && !s.contains(" not-installed");
+        // In a circle of needs opkg records what a person named as automatic too.
+        let once = |s: &str| match s.contains(" user ") || s.contains(",user ") {
+            true => s.replace("\nAuto-Installed: yes", ""),
+            false => s.to_owned(),
+        };
+        let mut kept: Vec<String> = status.split("\n\n").filter(there).map(once).collect();
         kept.sort_unstable();
         kept.join("\n\n")
     };

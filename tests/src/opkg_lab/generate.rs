@@ -3,12 +3,17 @@
 use super::{Made, Step, Universe};
 
 /// splitmix64: the same numbers everywhere.
-struct Dice(u64);
+struct Dice {
+    state: u64,
+    /// Only what a status file holds as it was said: opkg writes `<<` as `<`, forgets greedy needs and alternatives of
+    /// conflicts, and mixes up needs of several strengths.
+    plain: bool,
+}
 
 impl Dice {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
@@ -34,7 +39,16 @@ const OPS: [&str; 8] = ["=", ">=", "<=", "<<", ">>", ">=", "<", ">"];
 
 /// The universe of a seed.
 pub fn universe(seed: u64) -> Universe {
-    let mut dice = Dice(seed);
+    make(seed, false)
+}
+
+/// The universe of a seed, without what opkg's status file cannot hold.
+pub fn plain_universe(seed: u64) -> Universe {
+    make(seed, true)
+}
+
+fn make(seed: u64, plain: bool) -> Universe {
+    let mut dice = Dice { state: seed, plain };
     let count = 3 + dice.below(6);
     let names: Vec<&str> = NAMES[..count].to_vec();
     let mut packages = Vec::new();
@@ -59,20 +73,24 @@ fn package(dice: &mut Dice, name: &str, version: &str, names: &[&str]) -> Made {
     let mut push = |key: &str, value: String| fields.push((key.to_owned(), value));
     if !dice.one_in(3) {
         let n = 1 + dice.below(3);
-        let greedy = dice.one_in(12);
+        let greedy = dice.one_in(12) && !dice.plain;
         let items: Vec<_> = (0..n).map(|_| need(dice, names, greedy)).collect();
         push("Depends", items.join(", "));
     }
-    if dice.one_in(9) {
+    if dice.one_in(9) && !dice.plain {
         push("Recommends", need(dice, names, false));
     }
-    if dice.one_in(12) {
+    if dice.one_in(12) && !dice.plain {
         push("Suggests", need(dice, names, false));
     }
-    if dice.one_in(12) {
+    if dice.one_in(12) && !dice.plain {
         push("Pre-Depends", need(dice, names, false));
     }
     let conflicts = dice.one_in(5).then(|| need(dice, names, false));
+    let conflicts = conflicts.map(|c| match dice.plain {
+        true => c.split(" | ").next().unwrap_or_default().to_owned(),
+        false => c,
+    });
     let replaces_first = dice.one_in(3);
     let replaces = dice.one_in(5).then(|| {
         let same = conflicts.as_deref().filter(|_| dice.below(3) > 0);
@@ -115,8 +133,11 @@ fn need(dice: &mut Dice, names: &[&str], greedy: bool) -> String {
             2 if dice.one_in(3) => "missing".to_owned(),
             _ => names[dice.below(names.len())].to_owned(),
         };
-        let condition =
-            if dice.one_in(4) { format!(" ({} {})", dice.pick(&OPS), dice.pick(&VERSIONS)) } else { String::new() };
+        let condition = if dice.one_in(4) {
+            format!(" ({} {})", if dice.plain { dice.pick(&OPS[..3]) } else { dice.pick(&OPS) }, dice.pick(&VERSIONS))
+        } else {
+            String::new()
+        };
         alternatives.push(format!("{name}{condition}"));
     }
     let text = alternatives.join(" | ");

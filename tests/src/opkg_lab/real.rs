@@ -176,11 +176,17 @@ fn tar(members: &[(String, Vec<u8>)]) -> Vec<u8> {
             let mut header = tar::Header::new_gnu();
             header.set_entry_type(tar::EntryType::Directory);
             header.set_size(0);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(0);
             header.set_mode(0o755);
             builder.append_data(&mut header, dir, std::io::empty()).unwrap();
         }
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
         header.set_mode(0o644);
         header.set_cksum();
         builder.append_data(&mut header, path, content.as_slice()).unwrap();

@@ -247,7 +247,8 @@ impl Hands for Doer<'_> {
 
     fn fetch(&mut self, incoming: &Incoming<'_>) -> bool {
         let package = incoming.package;
-        if self.files.contains_key(&key(package)) {
+        // A list that offers the very version of a file by hand takes its place, as in opkg.
+        if package.fetched && self.files.contains_key(&key(package)) {
             return true;
         }
         let here = PathBuf::from(".");
@@ -320,8 +321,8 @@ impl Hands for Doer<'_> {
         true
     }
 
-    fn settle(&mut self) -> bool {
-        self.perform()
+    fn settle(&mut self, named: &[String]) -> bool {
+        self.perform(named)
     }
 
     fn configure(&mut self, package: &Package) -> bool {

@@ -11,6 +11,7 @@ use xpkg_model::payload::ScriptKind;
 use xpkg_model::plan::{Reason, Step};
 use xpkg_model::{Action, Ecosystem, Event, Observer, Package, Plan, RelPath, Spec};
 use xpkg_repos::FetchedPackage;
+use xpkg_resolver::native::opkg::{Flags, walk_order};
 
 use super::hands::Doer;
 use super::place::exists;
@@ -68,15 +69,16 @@ impl Observer for Listener {
 
 impl Doer<'_> {
     /// Carries out what was planned; forgets it. `false` when nothing of it was done.
-    pub(super) fn perform(&mut self) -> bool {
+    pub(super) fn perform(&mut self, named: &[String]) -> bool {
         let mut by_dest: BTreeMap<usize, Vec<Planned>> = BTreeMap::new();
-        for planned in std::mem::take(&mut self.planned) {
-            by_dest.entry(planned.dest).or_default().push(planned);
+        for mut planned in std::mem::take(&mut self.planned) {
+            planned.explicit |= planned.file.is_some() && named.contains(&planned.package.name);
+            add(by_dest.entry(planned.dest).or_default(), planned);
         }
         let mut well = true;
         for (dest, planned) in by_dest {
             let listener = Listener::default();
-            let outcome = self.perform_on(dest, &planned, &listener);
+            let outcome = self.perform_on(dest, &planned, named, &listener);
             if let Ok(before) = listener.before.into_inner() {
                 self.voice.out(&before);
             }
@@ -105,7 +107,13 @@ impl Doer<'_> {
         }
     }
 
-    fn perform_on(&self, dest: usize, planned: &[Planned], listener: &Listener) -> Result<Receipt, Error> {
+    fn perform_on(
+        &self,
+        dest: usize,
+        planned: &[Planned],
+        named: &[String],
+        listener: &Listener,
+    ) -> Result<Receipt, Error> {
         let dir = self.place.dir(dest);
         fs::create_dir_all(dir).map_err(Error::io(format!("making {dir}")))?;
         let ownership = if rustix::process::geteuid().is_root() { Ownership::Apply } else { Ownership::Ignore };
@@ -116,8 +124,12 @@ impl Doer<'_> {
         let plan = Plan { steps: steps(planned), ..Plan::default() };
         let sources: Vec<&dyn PayloadSource> =
             planned.iter().filter_map(|p| p.file.as_deref()).map(|file| file as &dyn PayloadSource).collect();
-        let named = |p: &&Planned| p.explicit && p.file.is_some();
-        let mark: Vec<Spec> = planned.iter().filter(named).filter_map(|p| p.package.name.parse().ok()).collect();
+        // Only what is not recorded so yet: the record of a package that is left alone is left alone.
+        let recorded = self.place.recorded()?;
+        let known = |name: &str| recorded.iter().any(|d| d.package.name == name && d.state.flags.any(Flags::USER));
+        let coming = |name: &str| planned.iter().any(|p| p.file.is_some() && p.package.name == name);
+        let news = named.iter().filter(|name| coming(name) || !known(name));
+        let mark: Vec<Spec> = news.filter_map(|name| name.parse().ok()).collect();
         // opkg runs no script for an offline root unless told to; another destination has no shell of its own.
         let offline = self.place.options.offline_root.is_some() && !self.place.has("force_postinstall");
         let elsewhere = dir.trim_end_matches('/') != self.place.prefix.trim_end_matches('/');
@@ -138,13 +150,48 @@ impl Doer<'_> {
                 ..xpkg_install::Options::default()
             },
         };
-        Ok(apply(&mut root, &input, listener)?)
+        let receipt = apply(&mut root, &input, listener)?;
+        in_walk_order(&mut root, &self.place.status_file(dest))?;
+        Ok(receipt)
     }
 }
 
 /// Whether a script follows the files: its output belongs to the configuring.
 fn late(kind: Option<ScriptKind>) -> bool {
     matches!(kind, Some(ScriptKind::PostInstall | ScriptKind::PostUpgrade))
+}
+
+/// Adds to the plan; what happens to one package in several steps becomes one.
+fn add(plan: &mut Vec<Planned>, mut new: Planned) {
+    let Some(at) = plan.iter().position(|p| p.package.name == new.package.name) else {
+        plan.push(new);
+        return;
+    };
+    let earlier = plan.remove(at);
+    new.explicit |= earlier.explicit && new.file.is_some();
+    match (&earlier.file, &new.file) {
+        // Came in this run and goes again: what was there before goes.
+        (Some(_), None) => match earlier.old {
+            Some(old) => plan.push(Planned { package: old, ..new }),
+            None => {}
+        },
+        (Some(_), Some(_)) => plan.push(Planned { old: earlier.old, ..new }),
+        (None, Some(_)) => plan.push(Planned { old: Some(earlier.package), ..new }),
+        (None, None) => plan.push(earlier),
+    }
+}
+
+/// Brings a status file into the order in which opkg would have written it: its messages follow that order.
+fn in_walk_order(root: &mut LiveRoot, path: &str) -> Result<(), Error> {
+    let text = fs::read_to_string(path).map_err(Error::io(format!("reading {path}")))?;
+    let name = |stanza: &&str| stanza.lines().find_map(|l| l.strip_prefix("Package: ")).map_or(0, walk_order);
+    let stanzas: Vec<&str> = text.split_inclusive("\n\n").collect();
+    let mut sorted = stanzas.clone();
+    sorted.sort_by_key(name);
+    if sorted == stanzas || !text.ends_with("\n\n") {
+        return Ok(());
+    }
+    super::verbs::replace_status(root, sorted.concat().as_bytes())
 }
 
 fn steps(planned: &[Planned]) -> Vec<Step> {

@@ -257,7 +257,9 @@ impl Doer<'_> {
                 out.push(b'\n');
             }
             if changed {
-                replace_status(self.place.dir(dest), &out)?;
+                let root = rustix::process::geteuid().is_root();
+                let ownership = if root { Ownership::Apply } else { Ownership::Ignore };
+                replace_status(&mut LiveRoot::open(self.place.dir(dest), ownership)?, &out)?;
             }
         }
         Ok(())
@@ -392,9 +394,7 @@ fn unpacked(database: &Database) -> Vec<String> {
 }
 
 /// Puts a status file in the place of the old one.
-fn replace_status(dir: &str, bytes: &[u8]) -> Result<(), Error> {
-    let ownership = if rustix::process::geteuid().is_root() { Ownership::Apply } else { Ownership::Ignore };
-    let mut root = LiveRoot::open(dir, ownership)?;
+pub(super) fn replace_status(root: &mut LiveRoot, bytes: &[u8]) -> Result<(), Error> {
     root.lock()?;
     root.begin(&Begin { dirs: vec![RelPath::literal("usr/lib/opkg")] })?;
     let status = RelPath::literal(xpkg_formats::opkg::status::STATUS);

@@ -10,7 +10,7 @@ impl Opkg<'_> {
     /// `opkg configure [PATTERN]`, and what ends every install and upgrade. Answers whether everything went well.
     pub fn configure(&mut self, wanted: Option<&str>) -> bool {
         let mut well = true;
-        if !self.hands.settle() {
+        if !self.settle() {
             return false;
         }
         for id in self.configuration_order() {

@@ -72,7 +72,10 @@ impl Package {
     /// Its description in one piece: opkg joins the lines where it does not write to a terminal.
     pub fn description(&self) -> String {
         let long = self.package.opkg.iter().flat_map(|o| &o.other).find(|(name, _)| name == "Description");
-        long.map_or(&self.package.description, |(_, text)| text).replace('\n', "")
+        let text = long.map_or(&self.package.description, |(_, text)| text);
+        // Only the first line is trimmed.
+        text.split_once('\n')
+            .map_or(text.clone(), |(first, more)| format!("{}{}", first.trim_end(), more.replace('\n', "")))
     }
 
     /// Whether its own version meets a condition, whatever name the condition is on.

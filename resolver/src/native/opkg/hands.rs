@@ -57,9 +57,9 @@ pub trait Hands {
     /// Files, `postrm`, scripts. `false` when `postrm` failed.
     fn remove(&mut self, outgoing: &Outgoing<'_>) -> bool;
 
-    /// Everything asked for so far may be carried out now: what follows is configuring, or the end. `false` when it could
-    /// not be.
-    fn settle(&mut self) -> bool;
+    /// Everything asked for so far may be carried out now: what follows is configuring, or the end. `named` are
+    /// the packages that are there and that a person asked for. `false` when it could not be.
+    fn settle(&mut self, named: &[String]) -> bool;
 
     /// `postinst configure`. `false` when it failed.
     fn configure(&mut self, package: &Package) -> bool;

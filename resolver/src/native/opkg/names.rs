@@ -104,6 +104,6 @@ impl std::ops::IndexMut<NameId> for Names {
 }
 
 /// Chain of a name: djb2, as opkg's hash_table.c counts it.
-fn chain(text: &str) -> u64 {
+pub(super) fn chain(text: &str) -> u64 {
     text.bytes().fold(5381_u64, |hash, byte| hash.wrapping_mul(33).wrapping_add(u64::from(byte))) % CHAINS
 }

@@ -36,7 +36,7 @@ impl Opkg<'_> {
         if !done {
             self.notice("No packages removed.".to_owned());
         }
-        well & self.hands.settle()
+        well & self.settle()
     }
 
     /// The installed package of a name, on the chosen destination if one was chosen.
