@@ -171,10 +171,7 @@ fn add(plan: &mut Vec<Planned>, mut new: Planned) {
     new.explicit |= earlier.explicit && new.file.is_some();
     match (&earlier.file, &new.file) {
         // Came in this run and goes again: what was there before goes.
-        (Some(_), None) => match earlier.old {
-            Some(old) => plan.push(Planned { package: old, ..new }),
-            None => {}
-        },
+        (Some(_), None) => plan.extend(earlier.old.map(|old| Planned { package: old, ..new })),
         (Some(_), Some(_)) => plan.push(Planned { old: earlier.old, ..new }),
         (None, Some(_)) => plan.push(Planned { old: Some(earlier.package), ..new }),
         (None, None) => plan.push(earlier),
