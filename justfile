@@ -18,6 +18,10 @@ bench:
     cargo build --release
     benches/compare
 
+# Thousands of made-up universes for opkg, its decisions and ours side by side (needs root and XPKG_REAL_DATA)
+fidelity-opkg seeds="1..5001":
+    XPKG_FIDELITY={{seeds}} cargo test --release -p xpkg-tests --test fidelity_opkg
+
 # Feed every parser mutated real files for a while
 fuzz seconds="60":
     PROPTEST_CASES=20000 cargo test --release -p xpkg-formats -- hostile

@@ -1,5 +1,5 @@
-//! Our re-creation of opkg's decisions beside the real opkg, on made-up universes with recorded seeds. `XPKG_FIDELITY=N`
-//! carries out N of them instead of a few; `XPKG_FIDELITY_SEED=S` only one.
+//! Our re-creation of opkg's decisions beside the real opkg, on made-up universes with recorded seeds. `XPKG_FIDELITY=A..B`
+//! carries out those seeds instead of a few; `XPKG_FIDELITY_SEED=S` only one.
 
 use xpkg_tests::opkg_lab::{
     Judge, as_front_tells, carry_out, carry_out_by_front, difference, plain_universe, universe,
@@ -7,12 +7,8 @@ use xpkg_tests::opkg_lab::{
 
 #[test]
 fn decisions_are_opkgs() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
     let Some(judge) = Judge::new() else { return };
-    let seeds = match number("XPKG_FIDELITY_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 1..number("XPKG_FIDELITY").unwrap_or(200) + 1,
-    };
+    let seeds = seeds(1..201);
     let count = seeds.end - seeds.start;
     let mut different = Vec::new();
     for seed in seeds {
@@ -26,12 +22,8 @@ fn decisions_are_opkgs() {
 
 #[test]
 fn what_the_program_does_is_what_opkg_does() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
     let Some(judge) = Judge::new() else { return };
-    let seeds = match number("XPKG_FIDELITY_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 10_001..number("XPKG_FIDELITY").unwrap_or(60) + 10_001,
-    };
+    let seeds = seeds(10_001..10_061);
     let count = seeds.end - seeds.start;
     let mut different = Vec::new();
     for seed in seeds {
@@ -60,4 +52,15 @@ fn has_two_versions(status: &str) -> bool {
     names.sort_unstable();
     names.dedup();
     names.len() != count
+}
+
+/// The seeds that the environment asks for.
+fn seeds(few: std::ops::Range<u64>) -> std::ops::Range<u64> {
+    let text = |name: &str| std::env::var(name).unwrap_or_default();
+    if let Ok(seed) = text("XPKG_FIDELITY_SEED").parse::<u64>() {
+        return seed..seed + 1;
+    }
+    let wanted = text("XPKG_FIDELITY");
+    let ends = wanted.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    ends.unwrap_or(few)
 }
