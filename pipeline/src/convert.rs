@@ -136,3 +136,6 @@ pub fn convert(request: &Convert<'_>) -> Result<Converted, Error> {
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests;

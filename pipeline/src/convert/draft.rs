@@ -10,6 +10,7 @@ pub(crate) use super::scripts::Own;
 use crate::package_files::Payload;
 
 /// A package between two formats.
+#[derive(Debug)]
 pub(crate) struct Draft {
     /// Whose conventions its names and versions follow.
     pub dialect: Dialect,

@@ -180,14 +180,8 @@ fn render_scripts(meta: &mut Meta, own: &Own, opkg: &Opkg, to: Dialect, say: &mu
             let mut texts = scripts::apk_in_opkg(scripts, &version, &mut |detail| say("script", detail));
             if !opkg.require_user.is_empty() {
                 // OpenWrt's own steps make the accounts, and nothing else of them is wanted: its services are OpenRC's.
-                let call = format!(
-                    "[ -s ${{IPKG_INSTROOT}}/lib/functions.sh ] && (\n. ${{IPKG_INSTROOT}}/lib/functions.sh\nroot=\"${{IPKG_INSTROOT}}\"\nadd_group_and_user {}\n)\n",
-                    meta.package.name
-                );
-                let text = texts.remove("postinst").unwrap_or_else(|| b"#!/bin/sh\nexit 0\n".to_vec());
-                let text =
-                    String::from_utf8_lossy(&text).replacen("#!/bin/sh\n", &format!("#!/bin/sh\n#accounts\n{call}"), 1);
-                texts.insert("postinst".to_owned(), text.into_bytes());
+                let text = scripts::with_accounts(texts.remove("postinst"), &meta.package.name);
+                texts.insert("postinst".to_owned(), text);
             }
             meta.control_files.extend(texts);
         }

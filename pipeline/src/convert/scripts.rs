@@ -178,6 +178,50 @@ pub(super) fn opkg_from_apk(scripts: &Scripts) -> Option<Opkg> {
     (!out.texts.is_empty()).then_some(out)
 }
 
+/// What one of opkg's scripts said, where [`opkg_in_apk`] put it into one of apk's.
+pub(super) fn opkg_section(text: &[u8]) -> Option<Vec<u8>> {
+    let sections = read_sections(std::str::from_utf8(text).ok()?)?;
+    let known = |(name, text): (String, Vec<u8>)| NAMES.contains(&name.as_str()).then_some(text);
+    sections.into_iter().find_map(known)
+}
+
+/// Begins the lines that make accounts.
+const ACCOUNTS: &str = "#accounts\n";
+/// Ends them.
+const ACCOUNTS_END: &str = "\n)\n";
+/// A script that does nothing.
+const NOTHING: &str = "#!/bin/sh\nexit 0\n";
+
+/// A `postinst` that first has OpenWrt's own function make the package's accounts, without its other default steps.
+pub(super) fn with_accounts(script: Option<Vec<u8>>, package: &str) -> Vec<u8> {
+    let text = script.map_or(NOTHING.to_owned(), |text| String::from_utf8_lossy(&text).into_owned());
+    let call = format!(
+        "{ACCOUNTS}[ -s ${{IPKG_INSTROOT}}/lib/functions.sh ] && (\n. ${{IPKG_INSTROOT}}/lib/functions.sh\n\
+         root=\"${{IPKG_INSTROOT}}\"\nadd_group_and_user {package}{ACCOUNTS_END}"
+    );
+    let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    let holds = format!("{HOLDS}\n");
+    match rest.strip_prefix(&holds) {
+        Some(rest) => format!("{first}\n{holds}{call}{rest}"),
+        None => format!("{first}\n{call}{rest}"),
+    }
+    .into_bytes()
+}
+
+/// The script without those lines; `None` when it then does nothing.
+pub(super) fn without_accounts(text: &[u8]) -> Option<Vec<u8>> {
+    let stripped = std::str::from_utf8(text).ok().and_then(|text| {
+        let (before, rest) = text.split_once(ACCOUNTS)?;
+        let (_, after) = rest.split_once(ACCOUNTS_END)?;
+        Some(format!("{before}{after}"))
+    });
+    match stripped {
+        Some(rest) if rest == NOTHING => None,
+        Some(rest) => Some(rest.into_bytes()),
+        None => Some(text.to_vec()),
+    }
+}
+
 /// OpenWrt's stub in an apk package, up to the package's own text.
 pub(super) fn openwrt_stub(package: &str, kind: ScriptKind, default_steps: bool) -> String {
     let mut out = "#!/bin/sh\n".to_owned();

@@ -88,17 +88,10 @@ impl Draft {
             let (stub, rest) = scripts::without_stub(&text);
             stock |= stub && String::from_utf8_lossy(&text).contains("default_post");
             if let Some(rest) = rest {
-                own.insert(kind, rest);
+                own.insert(kind, scripts::opkg_section(&rest).unwrap_or(rest));
             }
         }
-        let folded = scripts::opkg_from_apk(&own).or_else(|| fold(&own, stock));
-        self.own = match folded {
-            Some(mut opkg) => {
-                opkg.stock |= stock;
-                Own::Opkg(opkg)
-            }
-            None => Own::Apk(own),
-        };
+        self.own = fold(&own, stock).map_or(Own::Apk(own), Own::Opkg);
     }
 }
 
@@ -151,9 +144,9 @@ fn fold(own: &Scripts, stock: bool) -> Option<Opkg> {
 fn opkg(members: &std::collections::BTreeMap<String, Vec<u8>>) -> Own {
     let mut out = Opkg::default();
     for name in scripts::NAMES {
-        let Some(text) = members.get(name) else { continue };
-        let (stub, rest) = scripts::without_stub(text);
-        out.stock |= stub && String::from_utf8_lossy(text).contains("default_postinst");
+        let Some(text) = members.get(name).and_then(|text| scripts::without_accounts(text)) else { continue };
+        let (stub, rest) = scripts::without_stub(&text);
+        out.stock |= stub && String::from_utf8_lossy(&text).contains("default_postinst");
         let own = if stub { members.get(&format!("{name}-pkg")).cloned().or(rest) } else { rest };
         if let Some(own) = own {
             out.texts.insert(name.to_owned(), own);

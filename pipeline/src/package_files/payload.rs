@@ -14,6 +14,7 @@ use crate::error::Error;
 const SPOOL: usize = 4 << 20;
 
 /// Entries and contents.
+#[derive(Debug)]
 pub struct Payload {
     entries: Vec<(Entry, u64)>,
     contents: SpooledTempFile,
