@@ -85,7 +85,13 @@ impl<'a> RootAbi<'a> {
         if complete {
             let known = state.needs.clone();
             for failure in &report.failures {
-                self.learn(failure, &keys, &known, state);
+                // Where no library is at fault, what was found about the file itself says why.
+                let own = report.findings.iter().find(|f| refuses(f) && f.file == failure.consumer_file);
+                let why = match (failure.capability(), own) {
+                    (None, Some(own)) => format!("{} {}", own.file, own.detail),
+                    _ => words(failure),
+                };
+                self.learn(failure, why, &keys, &known, state);
             }
             if !gone.is_empty() {
                 let before = Prospect::new(self.ground.root);
@@ -166,7 +172,14 @@ impl<'a> RootAbi<'a> {
     }
 
     /// `known`: the needs that earlier rounds have taught already, and that nothing has met.
-    fn learn(&self, failure: &Failure, keys: &BTreeMap<String, PackageKey>, known: &ProvenNeeds, state: &mut Learning) {
+    fn learn(
+        &self,
+        failure: &Failure,
+        why: String,
+        keys: &BTreeMap<String, PackageKey>,
+        known: &ProvenNeeds,
+        state: &mut Learning,
+    ) {
         let consumer = match &failure.consumer {
             Some(Owner::Package(key)) if keys.values().any(|k| k == key) => key.clone(),
             _ => return, // what was there before is the reverse check's matter
@@ -175,13 +188,12 @@ impl<'a> RootAbi<'a> {
             return; // the native side's own packages are its own promise; findings are shown as warnings
         }
         let Some(capability) = failure.capability() else {
-            let why = words(failure);
             return state.learn(Fact::Impossible { package: consumer, why });
         };
         if failure.kind == FailureKind::MissingLibrary {
             // Its files need what its index does not mention: let the solver look for it, once.
             if known.get(&consumer).is_some_and(|needs| needs.contains(&capability)) {
-                return state.learn(Fact::Impossible { package: consumer, why: words(failure) });
+                return state.learn(Fact::Impossible { package: consumer, why });
             }
             let needs = state.needs.entry(consumer).or_default();
             if !needs.contains(&capability) {
@@ -189,7 +201,6 @@ impl<'a> RootAbi<'a> {
             }
             return;
         }
-        let why = words(failure);
         state.learn(match &failure.provider {
             Some(Owner::Package(provider)) => {
                 Fact::Unfit { provider: provider.clone(), capability, consumer: Some(consumer), why }
