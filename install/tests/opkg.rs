@@ -13,10 +13,12 @@ use std::process::ExitCode;
 use support::{Run, Source, look};
 use tempfile::TempDir;
 use xpkg_fixtures::real::{self, Chroot, Output, diff};
-use xpkg_fixtures::{Ipk, ScriptKind};
+use xpkg_fixtures::{Apk, Ipk, ScriptKind};
 use xpkg_install::Receipt;
-use xpkg_model::Ecosystem::Openwrt;
+use xpkg_model::Ecosystem::{Alpine, Openwrt};
+use xpkg_model::event::Silent;
 use xpkg_model::plan::Step;
+use xpkg_model::{Dependency, Package, Provide};
 
 const ROOT: &str = "openwrt-19.07.2-x86_64-musl-ipk";
 /// Where scripts write what they were called with.
@@ -54,6 +56,10 @@ fn main() -> ExitCode {
         }
         println!("ok: {name}");
     }
+    guests();
+    println!("ok: guests");
+    without_scripts();
+    println!("ok: without scripts");
     ExitCode::SUCCESS
 }
 
@@ -295,4 +301,89 @@ fn refusals(hands: [Hand; 2]) {
     let error = run.on(&mut support::live(twins.roots[1].root()), [one.step(None)]).unwrap_err();
     assert!(support::chain(&error).contains("probe-1.0-1.pre-install failed"), "{}", support::chain(&error));
     assert!(support::changes(&before, twins.roots[1].root()).without(&[LOG]).is_empty());
+}
+
+/// Packages of another world, judged by opkg.
+fn guests() {
+    let dir = real::unpack_root(ROOT).unwrap();
+    let root = Chroot::new(dir.path()).unwrap();
+    let before = look(dir.path());
+    let library =
+        Apk::new("guest-libs", "1.2-r3").with(|p| p.provides.push(Provide::versioned("so:libguest.so.1", "1.2")));
+    let library = Source::new(library.file("usr/lib/libguest.so.1", "elf"), Alpine);
+    let guest = Apk::new("guest", "2.0_rc1-r0").depends("so:libguest.so.1").depends("so:libc.musl-x86_64.so.1");
+    let guest = guest.file("usr/bin/guest", "guest").file("etc/guest.conf", "x").file("opt/guest/deep/y", "y");
+    let guest = Source::new(guest.depends("/bin/sh"), Alpine);
+    let mut provider = Package::new(Alpine, "xpkg-abi-alpine", "1");
+    provider.arch = "noarch".to_owned();
+    provider.description = "what this root gives to foreign packages".to_owned();
+    provider.provides = vec![Provide::versioned("so:libc.musl-x86_64.so.1", "1"), Provide::new("/bin/sh")];
+    provider.depends = vec![Dependency::any("libc").into(), Dependency::any("busybox").into()];
+    let run = Run::new(Openwrt, &[&library, &guest]).provider(provider);
+    let needed = Step { explicit: false, ..library.step(None) };
+    run.go(dir.path(), [needed, guest.step(None)]);
+
+    let ask = |words: &[&str]| {
+        let said = root.run(["opkg"].iter().chain(words)).unwrap();
+        assert!(said.success() && said.stderr.is_empty(), "{words:?}: {} {}", said.stdout, said.stderr);
+        said.stdout
+    };
+    assert!(ask(&["list-installed"]).contains("guest - 2.0_rc1-r0\n"));
+    assert!(ask(&["files", "guest"]).contains("/opt/guest/deep/y\n"));
+    assert!(ask(&["search", "/usr/bin/guest"]).contains("guest - 2.0_rc1-r0"));
+    assert!(ask(&["whatdepends", "guest-libs"]).contains("guest 2.0_rc1-r0"));
+    let status = stanzas(dir.path());
+    let stanza = &status["Package: guest"];
+    assert!(stanza.contains("Depends: guest-libs, xpkg-abi-alpine\n"), "{stanza}");
+    assert!(
+        stanza.contains("Status: install hold,user installed\n")
+            && stanza.contains(" /etc/guest.conf 2d711642b726b04401627ca9fbac32f5"),
+        "{stanza}"
+    );
+    assert!(status["Package: guest-libs"].contains("Auto-Installed: yes\n"));
+    std::fs::write(dir.path().join("etc/guest.conf"), "changed").unwrap();
+    assert_eq!(ask(&["list-changed-conffiles"]).lines().filter(|l| l.contains("guest")).count(), 1);
+    // opkg writes the list anew: what is said of guests stays.
+    ask(&["flag", "hold", "uci"]);
+    ask(&["flag", "ok", "uci"]);
+    let again = stanzas(dir.path());
+    assert_eq!(again["Package: guest"], status["Package: guest"]);
+
+    std::fs::write(dir.path().join("etc/guest.conf"), "x").unwrap();
+    let receipt = Run::new(Openwrt, &[]).go(dir.path(), [guest.removal(), library.removal()]);
+    assert_eq!(receipt.kept, []);
+    assert!(root.run(["opkg", "list-installed"]).unwrap().success());
+    let left = diff(&before, &look(dir.path())).without(&EXCEPT);
+    assert!(left.is_empty(), "{left:?}");
+    assert!(!stanzas(dir.path()).keys().any(|name| name.contains("guest") || name.contains("xpkg")));
+
+    // And opkg itself can take a guest away.
+    run.go(dir.path(), [Step { explicit: false, ..library.step(None) }, guest.step(None)]);
+    root.run(["opkg", "--autoremove", "remove", "guest"]).unwrap().expect_success().unwrap();
+    assert!(!dir.path().join("usr/bin/guest").exists() && !dir.path().join("usr/lib/libguest.so.1").exists());
+    let installed = xpkg_install::installed::read(&support::live(dir.path()), Openwrt).unwrap();
+    assert!(!installed.packages.iter().any(|p| p.foreign));
+}
+
+/// What scripts would do to accounts and links is done where none runs.
+fn without_scripts() {
+    let dir = real::unpack_root(ROOT).unwrap();
+    let package = probe("1.0-1").require_user("probe=:probe other=700:others=701");
+    let package = Source::ipk(package.owner(("probe", 0), ("others", 0)));
+    let receipt = Run::new(Openwrt, &[&package]).go(dir.path(), [package.step(None)]);
+    assert!(receipt.failures.is_empty() && !dir.path().join(LOG).exists());
+    let text = |path: &str| std::fs::read_to_string(dir.path().join(path)).unwrap();
+    assert!(text("etc/passwd").contains("probe:x:65536:65536:probe:/var/run/probe:/bin/false\nother:x:700:701:"));
+    assert!(text("etc/group").contains("probe:x:65536:probe\nothers:x:701:other\n"));
+    assert!(text("etc/shadow").ends_with("probe:x:0:0:99999:7:::\nother:x:0:0:99999:7:::\n"));
+    let link = std::fs::read_link(dir.path().join("usr/bin/newtool")).unwrap();
+    assert_eq!(link, Path::new("/usr/share/probe/tool"));
+    let installed = xpkg_install::installed::read(&support::live(dir.path()), Openwrt).unwrap();
+    let probe = installed.get(Openwrt, "probe").unwrap();
+    assert!(probe.explicit && !probe.held && !probe.foreign);
+    xpkg_install::transaction::hold(&mut support::live(dir.path()), Openwrt, "probe", true, &Silent).unwrap();
+    assert!(stanzas(dir.path())["Package: probe"].contains("Status: install hold,user installed"));
+    let root = Chroot::new(dir.path()).unwrap();
+    let said = root.run(["opkg", "status", "probe"]).unwrap().expect_success().unwrap();
+    assert!(said.stdout.contains("hold"), "{}", said.stdout);
 }
