@@ -29,3 +29,7 @@ fuzz seconds="60":
 # The book's API part
 docs:
     cargo doc --workspace --no-deps --document-private-items
+
+# Our apk decisions beside the real apk's on universes of these seeds (needs root and XPKG_REAL_DATA)
+fidelity seeds="1..5001":
+    XPKG_FIDELITY={{seeds}} cargo test --release -p xpkg-tests --test fidelity_apk

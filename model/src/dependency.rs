@@ -173,11 +173,12 @@ fn parse_condition(text: &str) -> Option<(Op, String)> {
         .then(|| (Op(bits), version.to_owned()))
 }
 
-/// Names of packages and capabilities. Wider than apk's package names: capabilities hold `: / [ ] ,`.
+/// Names of packages and capabilities. Wider than apk's package names: capabilities hold `: / [ ] ,`, and virtual packages
+/// (`apk add --virtual .build-deps`) begin with a dot.
 pub fn valid_name(name: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(|b| b.is_ascii_graphic() && !b"<>=~@\"'\\`;&$*?#{}()^%".contains(&b))
-        && !name.starts_with(['-', '.', ',', '!'])
+        && !name.starts_with(['-', ',', '!'])
 }
 
 /// Names of packages: what may become part of a file name.

@@ -5,7 +5,7 @@ mod deb;
 
 use serde::{Deserialize, Serialize};
 
-pub use apk::is_valid as is_valid_apk;
+pub use apk::{agree_in_common as apk_agree_in_common, is_valid as is_valid_apk};
 
 /// Which order a version string follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 pub mod damage;
 pub mod database;
 pub mod feed;
+pub mod fidelity;
 pub mod image;
 pub mod inside;
 pub mod judge;

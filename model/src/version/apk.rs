@@ -108,17 +108,32 @@ pub fn is_valid(version: &str) -> bool {
     tokens.kind == Kind::End
 }
 
-/// Compares two versions; invalid ones compare by the part that is valid.
-pub fn compare(left: &str, right: &str, fuzzy: bool) -> Relation {
+/// Compares part by part until one differs; what is left of both is at parts of different kinds, or at the end.
+fn common<'a>(left: &'a str, right: &'a str) -> Result<(Tokens<'a>, Tokens<'a>), Relation> {
     let (mut a, mut b) = (Tokens::new(left), Tokens::new(right));
     while a.kind == b.kind && a.kind < Kind::End {
         match token_order(&a, &b) {
             Relation::Equal => {}
-            other => return other,
+            other => return Err(other),
         }
         a.advance();
         b.advance();
     }
+    Ok((a, b))
+}
+
+/// Whether the versions agree up to where they end or go on with different kinds of parts. That is all that the fuzzy
+/// comparison of apk-tools 2.14 asks for: there `1` meets `~1.1`, and `1_p1` meets `~1a`.
+pub fn agree_in_common(left: &str, right: &str) -> bool {
+    common(left, right).is_ok()
+}
+
+/// Compares two versions; invalid ones compare by the part that is valid.
+pub fn compare(left: &str, right: &str, fuzzy: bool) -> Relation {
+    let (a, b) = match common(left, right) {
+        Ok(rest) => rest,
+        Err(relation) => return relation,
+    };
     if a.kind == b.kind || (fuzzy && b.kind == Kind::End) {
         Relation::Equal
     } else if a.is_prerelease() {

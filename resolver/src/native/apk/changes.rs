@@ -1,0 +1,252 @@
+//! The steps from what is installed to what was chosen, in apk's order: what is needed goes before who needs it, what
+//! gives way goes before what replaces it, and what nobody needs any more goes as soon as the last who needed it went.
+//!
+//! The rules (apk-tools, solver.c, "changeset"): installed packages that nobody depends on and nobody was chosen for
+//! go first; then world is walked name by name, each choice after its own dependencies; then the rest of the database.
+
+use super::matching::Bearing;
+use super::pool::{Dep, NameId, PkgId, tag_bit};
+use super::state::{Solver, Wish};
+
+/// One step of a plan, in numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub old: Option<PkgId>,
+    pub new: Option<PkgId>,
+    pub old_tag: usize,
+    pub new_tag: usize,
+    pub reinstall: bool,
+}
+
+impl Step {
+    /// Whether something is done at all: a package that merely stays is a step too, but a silent one.
+    pub fn is_change(&self) -> bool {
+        self.old != self.new || self.reinstall || self.old_tag != self.new_tag
+    }
+}
+
+/// Orders what was decided.
+pub(super) struct Ordering<'s, 'a> {
+    solver: &'s mut Solver<'a>,
+    steps: Vec<Step>,
+}
+
+impl<'s, 'a> Ordering<'s, 'a> {
+    /// The steps; marks what turns out not to hold.
+    pub fn of(solver: &'s mut Solver<'a>, world: &[(Dep, bool)]) -> Vec<Step> {
+        let mut ordering = Self { solver, steps: Vec::new() };
+        ordering.run(world);
+        ordering.steps
+    }
+
+    fn run(&mut self, world: &[(Dep, bool)]) {
+        let pool = self.solver.pool;
+        for name in &mut self.solver.names {
+            (name.installed, name.installed_by, name.requirers) = (None, None, 0);
+        }
+        for &pkg in &pool.installed {
+            let package = &pool.pkgs[pkg];
+            let own = &mut self.solver.names[package.name];
+            (own.installed, own.installed_by) = (Some(pkg), Some(package.name));
+            for p in package.provides.iter().filter(|p| p.version.is_some()) {
+                self.solver.names[p.name].installed_by = Some(package.name);
+            }
+        }
+        for &pkg in &pool.installed {
+            self.count_in(pkg);
+        }
+        for &pkg in &pool.installed {
+            self.drop_unneeded(pkg);
+        }
+        for (d, _) in world {
+            self.dependency(None, d);
+        }
+        for &pkg in &pool.installed {
+            self.change(pool.pkgs[pkg].name);
+        }
+    }
+
+    /// Counts a package among those who need its dependencies.
+    fn count_in(&mut self, pkg: PkgId) {
+        for d in self.solver.pool.pkgs[pkg].depends.iter().filter(|d| !d.conflict) {
+            if let Some(owner) = self.solver.names[d.name].installed_by {
+                let state = &mut self.solver.names[owner];
+                state.requirers = state.requirers.wrapping_add(1);
+            }
+        }
+    }
+
+    /// Counts it out; who is needed by nobody then goes. The count is taken from the owner of the name, but who goes
+    /// is the package installed under the name itself.
+    fn count_out(&mut self, pkg: PkgId) {
+        for d in self.solver.pool.pkgs[pkg].depends.iter().filter(|d| !d.conflict) {
+            let Some(owner) = self.solver.names[d.name].installed_by else { continue };
+            let state = &mut self.solver.names[owner];
+            state.requirers = state.requirers.wrapping_sub(1);
+            if state.requirers == 0
+                && let Some(unneeded) = self.solver.names[d.name].installed
+            {
+                self.remove(unneeded);
+            }
+        }
+    }
+
+    fn drop_unneeded(&mut self, pkg: PkgId) {
+        let state = &self.solver.names[self.solver.pool.pkgs[pkg].name];
+        if state.requirers == 0 && state.chosen.is_none() {
+            self.remove(pkg);
+        }
+    }
+
+    /// Whether the chosen package of a name is of that very name.
+    fn chosen_as_itself(&self, name: NameId) -> bool {
+        self.solver.names[name].chosen.as_ref().is_some_and(|c| self.solver.pool.pkgs[c.pkg].name == name)
+    }
+
+    /// A name is about to change: who held it goes first.
+    fn make_way(&mut self, name: NameId) {
+        if std::mem::replace(&mut self.solver.names[name].processed, true) {
+            return;
+        }
+        if let Some(installed) = self.solver.names[name].installed.filter(|_| !self.chosen_as_itself(name)) {
+            self.remove(installed);
+        }
+        let pool = self.solver.pool;
+        for p in &pool.names[name].providers {
+            let owner = &self.solver.names[pool.pkgs[p.pkg].name];
+            if owner.installed == Some(p.pkg) && owner.chosen.is_none() {
+                self.remove(p.pkg);
+            }
+        }
+    }
+
+    /// Brings a name to what was chosen for it.
+    fn change(&mut self, name: NameId) {
+        let pool = self.solver.pool;
+        if self.solver.names[name].processed {
+            return;
+        }
+        self.make_way(name);
+        let Some(pkg) = self.solver.names[name].chosen.as_ref().map(|c| c.pkg) else { return };
+        if std::mem::replace(&mut self.solver.pkgs[pkg].in_changes, true) {
+            return;
+        }
+        let package = &pool.pkgs[pkg];
+        self.make_way(package.name);
+        for p in &package.provides {
+            self.make_way(p.name);
+        }
+        let old = self.solver.names[package.name].installed;
+        if let Some(old) = old {
+            self.around_install_if(old, Self::removal_by_install_if);
+        }
+        for d in &package.depends {
+            self.dependency(Some(pkg), d);
+        }
+        self.record(old, Some(pkg));
+        self.around_install_if(pkg, Self::install_by_install_if);
+        self.count_in(pkg);
+        if let Some(old) = old {
+            self.count_out(old);
+        }
+    }
+
+    /// Calls for each name whose install_if names this package: in 2.14 by its own name only.
+    fn around_install_if(&mut self, pkg: PkgId, visit: fn(&mut Self, NameId)) {
+        let pool = self.solver.pool;
+        let package = &pool.pkgs[pkg];
+        for &other in &pool.names[package.name].rinstall_if {
+            visit(self, other);
+        }
+        for p in &package.provides {
+            for &other in &pool.names[p.name].rinstall_if {
+                visit(self, other);
+            }
+        }
+    }
+
+    fn install_by_install_if(&mut self, name: NameId) {
+        let pool = self.solver.pool;
+        let state = &self.solver.names[name];
+        let Some(pkg) = state.chosen.as_ref().map(|c| c.pkg).filter(|_| state.seen && !state.processed) else { return };
+        for d in &pool.pkgs[pkg].install_if {
+            let settled = self.solver.names[d.name].processed || d.conflict;
+            if !settled || !self.solver.met_by_choice(Some(pkg), d) {
+                return;
+            }
+        }
+        self.change(name);
+    }
+
+    fn removal_by_install_if(&mut self, name: NameId) {
+        let state = &self.solver.names[name];
+        let Some(pkg) = state.installed.filter(|_| !state.processed && state.chosen.is_none()) else { return };
+        if state.removed {
+            return;
+        }
+        let gone = |d: &Dep| {
+            let state = &self.solver.names[d.name];
+            state.chosen.is_none() && state.removed
+        };
+        if self.solver.pool.pkgs[pkg].install_if.iter().any(gone) {
+            self.drop_unneeded(pkg);
+        }
+    }
+
+    fn remove(&mut self, pkg: PkgId) {
+        let pool = self.solver.pool;
+        let package = &pool.pkgs[pkg];
+        if self.solver.pkgs[pkg].in_changes || self.chosen_as_itself(package.name) {
+            return;
+        }
+        self.solver.names[package.name].removed = true;
+        self.solver.pkgs[pkg].in_changes = true;
+        for name in std::iter::once(package.name).chain(package.provides.iter().map(|p| p.name)) {
+            for &other in &pool.names[name].rdepends {
+                for p in &pool.names[other].providers {
+                    let dependent = &pool.pkgs[p.pkg];
+                    if !dependent.is_installed() {
+                        continue;
+                    }
+                    for d in &dependent.depends {
+                        if pool.bearing(Some(p.pkg), d, pkg) == Bearing::Satisfies {
+                            self.remove(p.pkg);
+                        }
+                    }
+                }
+            }
+        }
+        self.around_install_if(pkg, Self::removal_by_install_if);
+        self.record(Some(pkg), None);
+        self.count_out(pkg);
+    }
+
+    fn dependency(&mut self, of: Option<PkgId>, d: &Dep) {
+        if d.conflict && self.solver.ignore_conflicts {
+            return;
+        }
+        if !self.solver.met_by_choice(of, d) {
+            self.solver.fail(of);
+        }
+        let chosen = self.solver.names[d.name].chosen.as_ref().map(|c| c.pkg);
+        self.change(d.name);
+        if chosen.is_some_and(|pkg| self.solver.pkgs[pkg].error) {
+            self.solver.fail(of);
+        }
+    }
+
+    fn record(&mut self, old: Option<PkgId>, new: Option<PkgId>) {
+        let pool = self.solver.pool;
+        let new_tag = new.map_or(0, |new| {
+            let (pinning, repos) = (self.solver.pkgs[new].pinning, pool.repos(new));
+            (0..pool.tags.len()).find(|&t| tag_bit(t) & pinning != 0 && pool.tags[t].repos & repos != 0).unwrap_or(0)
+        });
+        self.steps.push(Step {
+            old,
+            new,
+            old_tag: old.map_or(0, |old| pool.pkgs[old].installed_tag),
+            new_tag,
+            reinstall: new.is_some_and(|new| self.solver.pkgs[new].wish.any(Wish::REINSTALL)),
+        });
+    }
+}
