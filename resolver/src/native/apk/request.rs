@@ -14,112 +14,12 @@ use super::changes::{Ordering, Step};
 use super::explain::Explain;
 use super::layout::Layout;
 use super::matching::{Bearing, compare};
+use super::pattern::glob;
 use super::plan::Plan;
 use super::pool::{CACHED, Dep, NameId, PkgId, Pool};
 use super::state::{Solver, Wish};
 use super::universe::{Generation, Universe};
-
-/// What is asked.
-#[derive(Clone, Debug)]
-pub enum Verb {
-    /// `add`
-    Add(Add),
-    /// `del`: names, and with `true` everything that needs them too.
-    Del(Vec<String>, bool),
-    /// `upgrade`
-    Upgrade(Upgrade),
-    /// `fix`
-    Fix(Fix),
-}
-
-/// `add`.
-#[derive(Clone, Debug, Default)]
-pub struct Add {
-    /// World dependencies to add.
-    pub wanted: Vec<Dependency>,
-    /// Package files to add, which must also be among the universe's `files`; they go into world by identity.
-    pub files: Vec<Arc<Package>>,
-    /// `--upgrade`
-    pub upgrade: bool,
-    /// `--latest`
-    pub latest: bool,
-    /// `--virtual NAME[=VERSION]`: the name and the version, which the caller makes of the time where none is given.
-    pub virtual_package: Option<(String, String)>,
-}
-
-/// `upgrade`.
-#[derive(Clone, Debug, Default)]
-pub struct Upgrade {
-    /// Names; none means everything.
-    pub names: Vec<String>,
-    /// `--available`
-    pub available: bool,
-    /// `--latest`
-    pub latest: bool,
-    /// `--ignore`: everything but the names.
-    pub ignore: bool,
-    /// `--prune`: forget what no repository offers.
-    pub prune: bool,
-    /// `--no-self-upgrade`
-    pub no_self_upgrade: bool,
-    /// `--self-upgrade-only`
-    pub self_upgrade_only: bool,
-}
-
-/// `fix`.
-#[derive(Clone, Debug, Default)]
-pub struct Fix {
-    /// Names; none means what is broken.
-    pub names: Vec<String>,
-    /// `--depends`: their dependencies too.
-    pub depends: bool,
-    /// `--reinstall`, which is also meant when neither this nor `upgrade` is given.
-    pub reinstall: bool,
-    /// `--upgrade`
-    pub upgrade: bool,
-    /// `--xattr`
-    pub xattr: bool,
-}
-
-/// Options of every verb.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// `--force-broken-world`: leave out what of world cannot be.
-    pub force_broken_world: bool,
-    /// `--simulate`: apk then does not start with a new apk-tools alone but says that it would.
-    pub simulate: bool,
-    /// Columns of the terminal; 50 where there is none.
-    pub width: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { force_broken_world: false, simulate: false, width: 50 }
-    }
-}
-
-/// What is said before the steps or instead of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// To standard output.
-    Out(String),
-    /// To standard error.
-    Err(String),
-}
-
-/// What comes of it.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// What is said before the steps or instead of them.
-    pub said: Vec<Line>,
-    /// The steps; none when there is an error.
-    pub plan: Option<Plan>,
-    /// A plan that comes first and stands alone: apk-tools itself is replaced, then the verb is repeated by the new one. It has
-    /// no last line. Only apk 2.14 does that.
-    pub first: Option<Plan>,
-    /// Exit status when there is no plan.
-    pub status: i32,
-}
+use super::verb::{Add, Answer, Fix, Line, Options, Upgrade, Verb};
 
 /// Decides.
 pub fn decide(universe: &Universe, verb: &Verb, options: &Options) -> Answer {
@@ -615,61 +515,4 @@ fn take(world: &mut Vec<Dep>, name: NameId) {
     if let Some(at) = world.iter().position(|d| d.name == name) {
         world.swap_remove(at);
     }
-}
-
-/// fnmatch(3) with `*`, `?` and `[…]`, without flags.
-fn glob(pattern: &str, text: &str) -> bool {
-    fn matches(p: &[u8], t: &[u8]) -> bool {
-        let (mut p, mut t) = (p, t);
-        let mut back: Option<(&[u8], &[u8])> = None;
-        loop {
-            let step = match (p.split_first(), t.split_first()) {
-                (None, None) => return true,
-                (Some((b'*', rest)), _) => {
-                    back = Some((rest, t));
-                    p = rest;
-                    continue;
-                }
-                (Some((b'?', p_rest)), Some((_, t_rest))) => Some((p_rest, t_rest)),
-                (Some((b'[', p_rest)), Some((c, t_rest))) => class(p_rest, *c).map(|rest| (rest, t_rest)),
-                (Some((a, p_rest)), Some((b, t_rest))) if a == b => Some((p_rest, t_rest)),
-                _ => None,
-            };
-            match (step, back) {
-                (Some((p_rest, t_rest)), _) => (p, t) = (p_rest, t_rest),
-                (None, Some((p_star, t_star))) => match t_star.split_first() {
-                    Some((_, rest)) => {
-                        back = Some((p_star, rest));
-                        (p, t) = (p_star, rest);
-                    }
-                    None => return false,
-                },
-                (None, None) => return false,
-            }
-        }
-    }
-    matches(pattern.as_bytes(), text.as_bytes())
-}
-
-/// A bracket expression after its `[`: what follows it when the byte is in it.
-fn class(pattern: &[u8], byte: u8) -> Option<&[u8]> {
-    let negated = pattern.first().is_some_and(|c| *c == b'!' || *c == b'^');
-    let body = if negated { pattern.get(1..)? } else { pattern };
-    let end = 1 + body.get(1..)?.iter().position(|c| *c == b']')?;
-    let (set, rest) = (body.get(..end)?, body.get(end + 1..)?);
-    let mut hit = false;
-    let mut at = 0;
-    while let Some(&low) = set.get(at) {
-        match (set.get(at + 1), set.get(at + 2)) {
-            (Some(b'-'), Some(&high)) => {
-                hit |= (low..=high).contains(&byte);
-                at += 3;
-            }
-            _ => {
-                hit |= low == byte;
-                at += 1;
-            }
-        }
-    }
-    (hit != negated).then_some(rest)
 }

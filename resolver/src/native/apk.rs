@@ -13,6 +13,7 @@ mod choose;
 mod explain;
 mod layout;
 mod matching;
+mod pattern;
 mod plan;
 mod pool;
 mod propagate;
@@ -20,7 +21,9 @@ mod request;
 mod smooth;
 mod state;
 mod universe;
+mod verb;
 
 pub use plan::{Action, Change, Plan};
-pub use request::{Add, Answer, Fix, Line, Options, Upgrade, Verb, decide};
+pub use request::decide;
 pub use universe::{Generation, Record, Repository, Universe};
+pub use verb::{Add, Answer, Fix, Line, Options, Upgrade, Verb};
