@@ -141,7 +141,14 @@ pub(super) fn scripts(
         let root: &dyn RootView = target;
         let probe = RootProbe::new(root, [], Vec::new());
         scripts.retain(|kind, text| {
-            let text = String::from_utf8_lossy(text);
+            // An ipk's own steps are in a file beside the stock script that calls them.
+            let beside = match kind {
+                ScriptKind::PostInstall => "postinst-pkg",
+                ScriptKind::PreDeinstall => "prerm-pkg",
+                _ => "",
+            };
+            let own = package.control.get(beside).map(|own| String::from_utf8_lossy(own)).unwrap_or_default();
+            let text = format!("{}\n{own}", String::from_utf8_lossy(text));
             match xpkg_shims::scripts::decide(package.package().ecosystem, &text, &probe) {
                 Decision::Run { .. } => true,
                 Decision::Skip(_) => false,
