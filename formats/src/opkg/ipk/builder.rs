@@ -151,12 +151,9 @@ impl Builder {
                 tar.finish().map_err(io)?;
             }
             Outer::Ar => {
-                hashed.write_all(ar::MAGIC).map_err(io)?;
                 let [version, data, control] = members;
                 // dpkg wants this order.
-                for (name, size, content) in [version, control, data] {
-                    ar::append(&mut hashed, name, mtime, size, content, &what)?;
-                }
+                ar::write(&mut hashed, mtime, [version, control, data], &what)?;
             }
         }
         let mut identity = [0; 32];
