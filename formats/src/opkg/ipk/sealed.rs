@@ -41,15 +41,21 @@ impl<R: Read + Seek> Sealed<R> {
     pub fn open(mut self, ecosystem: Ecosystem) -> Result<Reader<R>, Error> {
         let (what, limits) = (self.what.clone(), self.limits.clone());
         let mut files = None;
-        let mut has_data = false;
+        let (mut has_version, mut has_data) = (false, false);
         self.each(&mut |member, content| {
             match member {
-                Member::Version => version(content, &what)?,
+                Member::Version => {
+                    version(content, &what)?;
+                    has_version = true;
+                }
                 Member::Control => files = Some(control_files(content, &what, &limits)?),
                 Member::Data => has_data = true,
             }
             Ok(ControlFlow::Continue(()))
         })?;
+        if !has_version {
+            return Err(Error::malformed(what, "no debian-binary in it"));
+        }
         let mut files = files.ok_or_else(|| Error::malformed(&what, "no control.tar in it"))?;
         if !has_data {
             return Err(Error::malformed(what, "no data.tar in it"));
