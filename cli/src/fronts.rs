@@ -1,6 +1,7 @@
 //! The native managers' command lines: `xpkg apk …`, `xpkg opkg …`, and the same when the program is called by such a name.
 //! Finds the front and hands the words over; decides nothing.
 
+mod apk;
 mod opkg;
 
 use std::ffi::OsString;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 type Front = fn(Vec<OsString>) -> ExitCode;
 
 /// The fronts by the name that calls them.
-const FRONTS: &[(&str, Front)] = &[("opkg", opkg::main)];
+const FRONTS: &[(&str, Front)] = &[("apk", apk::main), ("opkg", opkg::main)];
 
 /// The front that the program's own name or its first argument asks for, and what it ended with.
 pub fn asked_for(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {

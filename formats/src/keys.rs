@@ -34,9 +34,29 @@ impl Hash {
         }
     }
 
+    /// A digest of what comes piece by piece.
+    pub fn begin(self) -> Digest {
+        Digest(digest::Context::new(self.algorithm()))
+    }
+
     /// The digest of a short message.
     pub fn of(self, message: &[u8]) -> Vec<u8> {
         digest::digest(self.algorithm(), message).as_ref().to_vec()
+    }
+}
+
+/// A digest being computed.
+pub struct Digest(digest::Context);
+
+impl Digest {
+    /// Adds a piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest of everything added.
+    pub fn finish(self) -> Vec<u8> {
+        self.0.finish().as_ref().to_vec()
     }
 }
 

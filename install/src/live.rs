@@ -1,5 +1,6 @@
 //! A root in a directory of this machine, `/` included. Every path is resolved inside it; nothing outside is opened.
 
+mod beside;
 mod commit;
 mod journal;
 mod lock;

@@ -20,7 +20,7 @@ const MAX_FILE: u64 = 1 << 20;
 #[derive(Clone, Debug)]
 pub enum Protected {
     /// apk's rules, in order.
-    Rules(Vec<(bool, Vec<u8>)>),
+    Rules(Vec<(u8, Vec<u8>)>),
     /// opkg's conffiles, as the packages name them.
     Conffiles(BTreeSet<RelPath>),
 }
@@ -44,19 +44,24 @@ impl Protected {
 
     /// Whether a changed file at this path is kept: what the deepest directory that a rule names says.
     pub fn keeps(&self, path: &RelPath) -> bool {
-        let rules = match self {
-            Self::Rules(rules) => rules,
-            Self::Conffiles(paths) => return paths.contains(path),
-        };
-        let mut keeps = false;
+        match self {
+            Self::Rules(_) => self.rule(path).is_some_and(|rule| rule != b'-'),
+            Self::Conffiles(paths) => paths.contains(path),
+        }
+    }
+
+    /// apk's rule for a path, `+`, `@`, `!` or `-`; `None` where nothing names it.
+    pub fn rule(&self, path: &RelPath) -> Option<u8> {
+        let Self::Rules(rules) = self else { return None };
+        let mut found = None;
         for at in path.ancestors().chain([path.clone()]) {
-            for (keep, pattern) in rules {
+            for (rule, pattern) in rules {
                 if matches(pattern, at.as_bytes()) {
-                    keeps = *keep;
+                    found = Some(*rule);
                 }
             }
         }
-        keeps
+        found
     }
 }
 
@@ -72,18 +77,17 @@ impl Protected {
 
 /// `+` changed files, `@` links, `!` everything: all of them keep what is on disk when it differs from what was
 /// delivered (apk_db_migrate_files treats them alike); they differ in what `apk audit` lists. `-` ends the protection.
-fn parse(text: &[u8]) -> Vec<(bool, Vec<u8>)> {
+fn parse(text: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut rules = Vec::new();
     for line in text.split(|b| *b == b'\n') {
-        let (keep, pattern) = match line.trim_ascii() {
+        let (rule, pattern) = match line.trim_ascii() {
             [] | [b'#', ..] => continue,
-            [b'-', rest @ ..] => (false, rest),
-            [b'+' | b'@' | b'!', rest @ ..] => (true, rest),
-            rest => (true, rest),
+            [rule @ (b'-' | b'+' | b'@' | b'!'), rest @ ..] => (*rule, rest),
+            rest => (b'+', rest),
         };
         let start = pattern.iter().position(|b| *b != b'/').unwrap_or(pattern.len());
         let end = pattern.iter().rposition(|b| *b != b'/').map_or(start, |i| i + 1);
-        rules.push((keep, pattern.get(start..end).unwrap_or_default().to_vec()));
+        rules.push((rule, pattern.get(start..end).unwrap_or_default().to_vec()));
     }
     rules
 }

@@ -179,6 +179,9 @@ pub fn valid_name(name: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(|b| b.is_ascii_graphic() && !b"<>=~@\"'\\`;&$*?#{}()^%".contains(&b))
         && !name.starts_with(['-', ',', '!'])
+        // Nothing is called like a way up.
+        && !name.starts_with("..")
+        && name != "."
 }
 
 /// Names of packages: what may become part of a file name.

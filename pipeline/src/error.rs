@@ -192,6 +192,17 @@ impl Error {
         }
     }
 
+    /// Files that stand in the way of a plan: the package that brings each, its path, and what stands against it.
+    pub fn file_conflicts(&self) -> Vec<(String, String, String)> {
+        match self {
+            Self::Install(xpkg_install::Error::Conflicts(conflicts)) => conflicts
+                .iter()
+                .map(|c| (c.package.clone(), c.path.to_string().trim_start_matches('/').to_owned(), c.against.clone()))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The message and all its causes in one line.
     pub fn words(&self) -> String {
         let mut text = self.to_string();
