@@ -11,6 +11,7 @@ pub use package::{Convert, Format, Index, KeyKind, Package};
 /// OpenWrt and Alpine packages on one root.
 #[derive(Debug, Parser)]
 #[command(name = "xpkg", version, propagate_version = true, max_term_width = 110, arg_required_else_help = true)]
+#[command(after_help = crate::fronts::HELP)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,

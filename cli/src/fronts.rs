@@ -14,6 +14,10 @@ type Front = fn(Vec<OsString>) -> ExitCode;
 /// The fronts by the name that calls them.
 const FRONTS: &[(&str, Front)] = &[("apk", apk::main), ("opkg", opkg::main)];
 
+/// The fronts in the help, where they are no commands of xpkg's own: they take neither its options nor its words.
+pub const HELP: &str =
+    "`xpkg opkg …` takes opkg's own command line; `opkg` comes first, its options (`-o DIR`) after it.";
+
 /// The front that the program's own name or its first argument asks for, and what it ended with.
 pub fn asked_for(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter();

@@ -48,7 +48,12 @@ pub fn plan_text(prepared: &Prepared) {
         (done, 0) => format!("{} downloaded and verified, ", bytes(done)),
         (done, missing) => format!("{} downloaded, {} to download, ", bytes(done), bytes(missing)),
     };
-    outln!("\n{download}{} on disk", signed_bytes(prepared.disk_change()));
+    // opkg does not keep how large a package is: what nobody knows is not called nothing.
+    match prepared.disk_change() {
+        0 if download.is_empty() => {}
+        0 => outln!("\n{}", download.trim_end_matches(", ")),
+        change => outln!("\n{download}{} on disk", signed_bytes(change)),
+    }
 }
 
 fn row(prepared: &Prepared, step: &Step) -> Vec<String> {

@@ -386,4 +386,17 @@ fn without_scripts() {
     let root = Chroot::new(dir.path()).unwrap();
     let said = root.run(["opkg", "status", "probe"]).unwrap().expect_success().unwrap();
     assert!(said.stdout.contains("hold"), "{}", said.stdout);
+
+    std::fs::remove_file(dir.path().join("usr/lib/opkg/info/probe.list")).unwrap();
+    let receipt = Run::new(Openwrt, &[]).go(dir.path(), [package.removal()]);
+    let missing = "/usr/lib/opkg/info/probe.list is missing: the files of the old probe stay";
+    assert!(receipt.notes.iter().any(|note| note == missing), "{:?}", receipt.notes);
+    std::fs::remove_file(dir.path().join(STATUS)).unwrap();
+    std::fs::create_dir(dir.path().join(STATUS)).unwrap();
+    let error = xpkg_install::installed::read(&support::live(dir.path()), Openwrt).unwrap_err();
+    assert!(
+        support::chain(&error).contains("/usr/lib/opkg/status: it is no regular file"),
+        "{}",
+        support::chain(&error)
+    );
 }

@@ -39,7 +39,7 @@ pub enum Error {
     NoSource {
         /// Which world.
         ecosystem: Ecosystem,
-        /// The known release that fits this root.
+        /// The known release that fits this root, or comes nearest to it.
         fitting: Option<String>,
     },
     /// Sources are there, but no index has been fetched.
@@ -163,7 +163,7 @@ impl Error {
             },
             Self::NoSource { fitting: Some(release), .. } => {
                 return Some(format!(
-                    "`xpkg source add {release}` adds the release that fits this root, or add `--add-source --yes`"
+                    "`xpkg source add {release}` adds the known release that comes nearest to this root, or add `--add-source --yes`"
                 ));
             }
             Self::NoSource { .. } => "add one: `xpkg source add NAME URL --ecosystem WORLD --keys DIR`",

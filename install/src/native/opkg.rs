@@ -11,7 +11,7 @@ use xpkg_formats::apk::db::{DbDir, DbFile, InstalledRecord};
 use xpkg_formats::opkg::{Control, Stanzas};
 use xpkg_formats::{BoxError, Limits};
 use xpkg_model::identity::parse_hex;
-use xpkg_model::root::RootView;
+use xpkg_model::root::{NodeKind, RootView};
 use xpkg_model::{Dependency, Ecosystem, Package, RelPath};
 
 use super::apk::stage_bytes;
@@ -48,7 +48,14 @@ impl NativeOpkg {
     /// Every stanza, those of packages that are not installed included.
     fn stanzas(self, root: &(impl RootView + ?Sized), sink: &mut dyn FnMut(Control) -> Result<()>) -> Result<()> {
         let path = RelPath::literal(STATUS);
-        let Some(file) = root.open(&path).map_err(|e| Error::io("opening", &path, e))? else { return Ok(()) };
+        let Some(file) = root.open(&path).map_err(|e| Error::io("opening", &path, e))? else {
+            // Taking a directory or a pipe for an empty list would lose every package with the next change.
+            let there = root.node(&path).map_err(|e| Error::io("reading", &path, e))?;
+            return match there.map(|node| node.kind) {
+                None | Some(NodeKind::Symlink(_)) => Ok(()),
+                Some(_) => Err(Error::native(format!("/{STATUS}"), "it is no regular file")),
+            };
+        };
         let limits = Limits::default();
         let mut stanzas = Stanzas::new(BufReader::new(file), STATUS, &limits);
         while let Some(control) = stanzas.next().map_err(|e| Error::native(&path, e))? {
@@ -215,6 +222,11 @@ impl NativeOpkg {
             Ok(())
         })?;
         stage_bytes(target, &RelPath::literal(STATUS), &out)
+    }
+
+    /// Whether the files of an installed package are on record; where they are not, nobody can say what a removal leaves.
+    pub(crate) fn has_list(self, root: &(impl RootView + ?Sized), name: &str) -> Result<bool> {
+        Ok(self.script(root, name, "list")?.is_some())
     }
 
     /// Where a script of an installed package lies.

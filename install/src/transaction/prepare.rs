@@ -170,6 +170,13 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
     };
     let mut decided = decide(&judge, &mut incoming)?;
     decided.notes.extend(in_memory);
+    if let Native::Opkg(opkg) = native {
+        for name in outgoing.records.keys() {
+            if !opkg.has_list(root, name)? {
+                decided.notes.push(format!("/{}/{name}.list is missing: the files of the old {name} stay", opkg::INFO));
+            }
+        }
+    }
 
     let mut delivered: HashSet<RelPath> = HashSet::new();
     for item in incoming.iter().flat_map(|p| &p.items).filter(|i| i.fate != Fate::Skip) {
