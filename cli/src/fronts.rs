@@ -16,7 +16,7 @@ const FRONTS: &[(&str, Front)] = &[("apk", apk::main), ("opkg", opkg::main)];
 
 /// The fronts in the help, where they are no commands of xpkg's own: they take neither its options nor its words.
 pub const HELP: &str =
-    "`xpkg opkg …` takes opkg's own command line; `opkg` comes first, its options (`-o DIR`) after it.";
+    "`xpkg apk …` and `xpkg opkg …` take the native command lines: `apk` or `opkg` first, its own options after it.";
 
 /// The front that the program's own name or its first argument asks for, and what it ended with.
 pub fn asked_for(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
