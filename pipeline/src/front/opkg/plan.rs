@@ -169,7 +169,6 @@ impl Doer<'_> {
                 }
             }
         }
-        self.tell_kept(old);
     }
 
     /// What becomes of configuration that was saved.
