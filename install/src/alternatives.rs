@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 
 use xpkg_model::opkg::Alternative;
 use xpkg_model::root::NodeKind;
-use xpkg_model::{Ecosystem, RelPath};
+use xpkg_model::{Ecosystem, Package, RelPath};
 
 use crate::native::opkg;
+use crate::state::State;
 use crate::transaction::stage::{Work, ensure_dir};
 use crate::transaction::survey::Fate;
 use crate::transaction::{ApplyInput, Receipt};
@@ -47,14 +48,61 @@ pub(crate) fn stage(
         (false, false) => of_sidecars(target, work)?,
         (false, true) => return Ok(()),
     };
-    settle(target, work, &offers, receipt)
+    settle_in(target, work, &offers, receipt)
 }
 
 /// Directories in which links of these packages stand.
 pub(crate) fn dirs(target: &dyn Target, work: &Work<'_>, names: &BTreeSet<String>) -> Result<BTreeSet<RelPath>> {
-    let offers = without(target, work, names)?;
-    let parents = offers.touched.iter().filter_map(|a| a.link.parent());
+    parents(target, &without(target, work, names)?.touched)
+}
+
+/// Directories in which the links of one package stand.
+pub(crate) fn dirs_of(target: &dyn Target, package: &Package) -> Result<BTreeSet<RelPath>> {
+    parents(target, &offered_by(package))
+}
+
+fn parents(target: &dyn Target, of: &[Alternative]) -> Result<BTreeSet<RelPath>> {
+    let parents = of.iter().filter_map(|a| a.link.parent());
     parents.map(|dir| target.real_path(&dir, true).map_err(|e| Error::io("resolving", &dir, e))).collect()
+}
+
+/// Makes the links of a package whose last script has run at last; `installed` are all packages, itself included.
+pub(crate) fn stage_configured(
+    target: &mut dyn Target,
+    package: &Package,
+    installed: &[Package],
+    receipt: &mut Receipt,
+) -> Result<()> {
+    let state = State::load(target)?;
+    let after = installed.iter().flat_map(offered_by).collect();
+    let applets = Some(opkg::list(target, "busybox")?.into_iter().collect());
+    let offers = Offers { touched: offered_by(package), after, applets };
+    let around = Around { taken: &|real| state.displaced.contains_key(real), removed: &|_| false };
+    settle(target, &around, &offers, receipt)
+}
+
+fn offered_by(package: &Package) -> Vec<Alternative> {
+    package.opkg.iter().flat_map(|opkg| opkg.alternatives.clone()).collect()
+}
+
+/// What else happens to paths.
+struct Around<'a> {
+    /// Another's, or brought by this transaction itself.
+    taken: &'a dyn Fn(&RelPath) -> bool,
+    /// Goes.
+    removed: &'a dyn Fn(&RelPath) -> bool,
+}
+
+fn settle_in(target: &mut dyn Target, work: &Work<'_>, offers: &Offers, receipt: &mut Receipt) -> Result<()> {
+    let prepared = &work.prepared;
+    let brought = |real: &RelPath| {
+        prepared.incoming.iter().flat_map(|p| &p.items).any(|i| i.real == *real && i.fate != Fate::Skip)
+    };
+    let around = Around {
+        taken: &|real| prepared.state.displaced.contains_key(real) || brought(real),
+        removed: &|real| prepared.removals.files.contains(real),
+    };
+    settle(target, &around, offers, receipt)
 }
 
 /// Takes back the links of packages whose last script failed: opkg makes them only when it succeeds.
@@ -65,20 +113,17 @@ pub(crate) fn stage_without(
     receipt: &mut Receipt,
 ) -> Result<()> {
     let offers = without(target, work, names)?;
-    settle(target, work, &offers, receipt)
+    settle_in(target, work, &offers, receipt)
 }
 
 fn without(target: &dyn Target, work: &Work<'_>, names: &BTreeSet<String>) -> Result<Offers> {
-    let of = |package: &xpkg_model::Package| {
-        package.opkg.iter().flat_map(|opkg| opkg.alternatives.clone()).collect::<Vec<_>>()
-    };
     let (gone, stay): (Vec<_>, Vec<_>) = work.neighbours.iter().partition(|(name, _)| names.contains(name));
-    let touched = gone.iter().flat_map(|(_, p)| of(p)).collect();
-    let after = stay.iter().flat_map(|(_, p)| of(p)).collect();
+    let touched = gone.iter().flat_map(|(_, p)| offered_by(p)).collect();
+    let after = stay.iter().flat_map(|(_, p)| offered_by(p)).collect();
     Ok(Offers { touched, after, applets: Some(opkg::list(target, "busybox")?.into_iter().collect()) })
 }
 
-fn settle(target: &mut dyn Target, work: &Work<'_>, offers: &Offers, receipt: &mut Receipt) -> Result<()> {
+fn settle(target: &mut dyn Target, around: &Around<'_>, offers: &Offers, receipt: &mut Receipt) -> Result<()> {
     let links: BTreeSet<&RelPath> = offers.touched.iter().map(|a| &a.link).collect();
     for link in links {
         let there = offers.after.iter().filter(|a| a.link == *link);
@@ -90,14 +135,14 @@ fn settle(target: &mut dyn Target, work: &Work<'_>, offers: &Offers, receipt: &m
         let applet = || offers.applets.as_ref().is_none_or(|applets| applets.contains(link));
         let wanted = best.map(|a| a.target.as_str()).or_else(|| applet().then_some(BUSYBOX));
         let offered = |to: &[u8]| offers.touched.iter().any(|a| a.link == *link && a.target.as_bytes() == to);
-        put(target, work, link, wanted, &offered, receipt)?;
+        put(target, around, link, wanted, &offered, receipt)?;
     }
     Ok(())
 }
 
 fn put(
     target: &mut dyn Target,
-    work: &Work<'_>,
+    around: &Around<'_>,
     link: &RelPath,
     wanted: Option<&str>,
     offered: &dyn Fn(&[u8]) -> bool,
@@ -107,13 +152,10 @@ fn put(
     let dir = link.parent().unwrap_or_else(RelPath::root);
     let dir = target.real_path(&dir, true).map_err(failed)?;
     let real = dir.join(link.file_name()).map_err(|e| Error::refused(link, e.to_string()))?;
-    let delivered = |i: &crate::transaction::survey::Item| i.real == real && i.fate != Fate::Skip;
-    let foreign = work.prepared.state.displaced.contains_key(&real);
-    if foreign || work.prepared.incoming.iter().flat_map(|p| &p.items).any(delivered) {
+    if (around.taken)(&real) {
         return Ok(());
     }
-    let removed = work.prepared.removals.files.contains(&real);
-    let node = target.node(&real).map_err(failed)?.filter(|_| !removed);
+    let node = target.node(&real).map_err(failed)?.filter(|_| !(around.removed)(&real));
     match (node.map(|n| n.kind), wanted) {
         (Some(NodeKind::Symlink(to)), Some(wanted)) if to == wanted.as_bytes() => Ok(()),
         (Some(NodeKind::Symlink(_)) | None, Some(wanted)) => {
@@ -130,9 +172,9 @@ fn put(
 }
 
 fn of_opkg(target: &dyn Target, input: &ApplyInput<'_>, work: &Work<'_>) -> Result<Offers> {
-    let of = |package: &xpkg_model::Package| {
+    let of = |package: &Package| {
         let native = package.ecosystem == input.native;
-        package.opkg.iter().filter(|_| native).flat_map(|opkg| opkg.alternatives.clone()).collect::<Vec<_>>()
+        if native { offered_by(package) } else { Vec::new() }
     };
     let prepared = &work.prepared;
     let going = prepared.outgoing.records.values().flat_map(|r| of(&r.package));

@@ -25,4 +25,4 @@ pub use error::{Error, Result};
 pub use live::{LiveRoot, Ownership};
 pub use payload::PayloadSource;
 pub use target::{Begin, Meta, Need, Special, Staged, Target};
-pub use transaction::{ApplyInput, Options, Receipt, apply};
+pub use transaction::{ApplyInput, Options, Receipt, apply, configure};

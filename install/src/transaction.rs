@@ -7,6 +7,7 @@ mod finish;
 mod hooks;
 pub mod outgoing;
 mod owed;
+mod pending;
 pub(crate) mod prepare;
 mod records;
 mod run;
@@ -22,6 +23,8 @@ use crate::payload::PayloadSource;
 use crate::scripts::ScriptFailure;
 use crate::state::State;
 use crate::{Begin, Error, Result, Target};
+
+pub use pending::configure;
 
 /// What a person allowed, and what makes images reproducible.
 #[derive(Clone, Debug, Default)]

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
+use xpkg_fixtures::Ipk;
 use xpkg_fixtures::http::Server;
 use xpkg_fixtures::real::{self, Chroot, Output};
 use xpkg_tests::program::binary;
@@ -148,4 +149,33 @@ fn common_command_lines_are_opkgs() {
         twins.same(line);
         twins.same_state(line);
     }
+}
+
+#[test]
+fn a_failed_last_script_is_tried_again() {
+    let Some(twins) = Twins::new() else { return };
+    let script = "#!/bin/sh\necho \"$1 of $PKG_UPGRADE\" >>/root/log\ntest ! -e /root/fail\n";
+    let probe = Ipk::new("probe", "1.0-1").postinst(script).file("usr/share/probe/tool", "tool");
+    let probe = probe.alternative("150:/usr/bin/newtool:/usr/share/probe/tool").pack().unwrap().bytes;
+    let other = Ipk::new("other", "1.0-1").file("usr/share/other", "other").pack().unwrap().bytes;
+    for root in [&twins.real, &twins.ours] {
+        fs::write(root.path().join("root/probe.ipk"), &probe).unwrap();
+        fs::write(root.path().join("root/other.ipk"), &other).unwrap();
+        fs::write(root.path().join("root/fail"), "").unwrap();
+    }
+    let lines = ["install root/probe.ipk", "configure probe", "install root/other.ipk", "configure nothing"];
+    for line in lines {
+        twins.same(line);
+        twins.same_state(line);
+    }
+    for root in [&twins.real, &twins.ours] {
+        fs::remove_file(root.path().join("root/fail")).unwrap();
+    }
+    for line in ["--noaction configure probe", "configure probe", "configure"] {
+        twins.same(line);
+        twins.same_state(line);
+    }
+    let log = |root: &TempDir| fs::read_to_string(root.path().join("root/log")).unwrap();
+    assert_eq!(log(&twins.ours), log(&twins.real));
+    assert!(twins.ours.path().join("usr/bin/newtool").is_symlink());
 }

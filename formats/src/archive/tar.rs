@@ -144,22 +144,28 @@ fn item(header: &Header, size: u64, pending: Pending, what: &str) -> Result<Item
         _ => (0, 0),
     };
     let id = |n: u64| u32::try_from(n).map_err(|_| refuse("its owner's number is too large"));
+    let fields = header.as_old();
     let text = |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default();
     Ok(Item {
         kind,
         link: link.filter(|_| is_link).unwrap_or_default(),
         mode: header.mode().map_err(io)? & 0o7777,
-        uid: pending.uid.map_or_else(|| header.uid().map_err(io).and_then(id), Ok)?,
-        gid: pending.gid.map_or_else(|| header.gid().map_err(io).and_then(id), Ok)?,
+        uid: pending.uid.map_or_else(|| unset(&fields.uid, header.uid()).map_err(io).and_then(id), Ok)?,
+        gid: pending.gid.map_or_else(|| unset(&fields.gid, header.gid()).map_err(io).and_then(id), Ok)?,
         user: pending.user.unwrap_or_else(|| text(header.username_bytes())),
         group: pending.group.unwrap_or_else(|| text(header.groupname_bytes())),
-        mtime: pending.mtime.map_or_else(|| header.mtime().map_err(io), Ok)?,
+        mtime: pending.mtime.map_or_else(|| unset(&fields.mtime, header.mtime()).map_err(io), Ok)?,
         size,
         device,
         xattrs: pending.xattrs,
         sha1: pending.sha1,
         name,
     })
+}
+
+/// Owners and times that nobody set are zero, as opkg and busybox read them: a field of NULs and spaces only.
+fn unset(field: &[u8], number: io::Result<u64>) -> io::Result<u64> {
+    if field.iter().all(|b| matches!(b, 0 | b' ')) { Ok(0) } else { number }
 }
 
 /// Exactly the entry's bytes: an archive that ends earlier is an error here, not a short file.
@@ -193,6 +199,43 @@ fn zeros(mut rest: impl Read, what: &str) -> Result<(), Error> {
             Ok(_) => return Err(Error::malformed(what, "something follows the archive's end mark")),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(Error::io(what, e)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive(uid: &[u8; 8], mtime: &[u8; 12]) -> Vec<u8> {
+        let mut header = Header::new_ustar();
+        header.set_path("file").unwrap();
+        header.set_mode(0o644);
+        header.set_size(0);
+        header.as_old_mut().uid = *uid;
+        header.as_old_mut().gid = *uid;
+        header.as_old_mut().mtime = *mtime;
+        header.set_cksum();
+        header.as_bytes().to_vec()
+    }
+
+    #[test]
+    fn owners_and_times_that_nobody_set_are_zero() {
+        for (uid, mtime, want) in [
+            (&[0; 8], &[0; 12], Some((0, 0))),
+            (b"       \0", b"            ", Some((0, 0))),
+            (b"0000012\0", b"00000000013\0", Some((10, 11))),
+            (b"what\0\0\0\0", &[0; 12], None),
+            (&[0; 8], b"yesterday\0\0\0", None),
+        ] {
+            let mut seen = None;
+            let read = each(archive(uid, mtime).as_slice(), "x", &Limits::default(), &mut |item, _| {
+                seen = Some((item.uid, item.mtime));
+                assert_eq!(item.uid, item.gid);
+                Ok(ControlFlow::Continue(()))
+            });
+            assert_eq!(seen, want);
+            assert_eq!(read.is_ok(), want.is_some());
         }
     }
 }

@@ -207,13 +207,14 @@ impl NativeOpkg {
         Ok(())
     }
 
-    /// Says of packages that their last script failed: opkg leaves them `unpacked`, and `opkg configure` tries again.
-    pub(crate) fn stage_unpacked(self, target: &mut dyn Target, names: &BTreeSet<String>) -> Result<()> {
+    /// Says of packages that are there how far they are: opkg leaves those whose last script failed `unpacked`, and
+    /// `opkg configure` tries again.
+    pub(crate) fn stage_state(self, target: &mut dyn Target, names: &BTreeSet<String>, state: &str) -> Result<()> {
         let mut out = Vec::new();
         self.stanzas(target, &mut |mut control| {
             if control.get("Package").is_some_and(|name| names.contains(name)) && is_installed(&control) {
                 let status = control.get("Status").unwrap_or_default();
-                let words: Vec<&str> = status.split_ascii_whitespace().take(2).chain(["unpacked"]).collect();
+                let words: Vec<&str> = status.split_ascii_whitespace().take(2).chain([state]).collect();
                 let status = words.join(" ");
                 set(&mut control, "Status", &status)?;
             }

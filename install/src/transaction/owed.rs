@@ -7,7 +7,7 @@ use xpkg_formats::apk::db::Trigger;
 use xpkg_model::payload::ScriptKind;
 use xpkg_model::plan::Step;
 use xpkg_model::root::RootView;
-use xpkg_model::{Action, Event, Observer, RelPath};
+use xpkg_model::{Action, Event, Observer, Package, RelPath};
 use xpkg_shims::RootProbe;
 use xpkg_shims::scripts::Decision;
 
@@ -127,18 +127,8 @@ fn of_opkg(
     half: Half,
 ) -> Result<Vec<ScriptCall>> {
     let upgrade = step.action == Action::Replace;
-    let env = [("PKG_ROOT", "/"), ("PKG_UPGRADE", if upgrade { "1" } else { "0" })];
-    let call = |package: &xpkg_model::Package, kind: ScriptKind, word: &str, args: &[&str]| ScriptCall {
-        package: package.name.clone(),
-        version: package.version.clone(),
-        kind: Some(kind),
-        text: Vec::new(),
-        place: None,
-        // OpenWrt's scripts learn from their own file's name whose they are.
-        name: Some(format!("{}.{word}", package.name)),
-        args: args.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
-        env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-    };
+    let call =
+        |package: &Package, kind: ScriptKind, word: &str, args: &[&str]| call_of(package, kind, word, args, upgrade);
     let old = if step.action == Action::Remove { Some(&*step.package) } else { step.old.as_deref() };
     let mut calls = Vec::new();
     if let Some(old) = old {
@@ -171,13 +161,32 @@ fn of_opkg(
             }),
             Half::After => package.control.contains_key("postinst").then(|| {
                 let path = format!("{}/{}.postinst", crate::native::opkg::INFO, new.name);
-                let place = RelPath::from_package(path.as_bytes()).ok();
-                ScriptCall { place, ..call(new, ScriptKind::PostInstall, "postinst", &["configure"]) }
+                postinst(new, RelPath::from_package(path.as_bytes()).ok(), upgrade)
             }),
         };
         calls.extend(new_call);
     }
     Ok(calls)
+}
+
+/// The last script of a package of opkg, which lies at `place`.
+pub(super) fn postinst(package: &Package, place: Option<RelPath>, upgrade: bool) -> ScriptCall {
+    ScriptCall { place, ..call_of(package, ScriptKind::PostInstall, "postinst", &["configure"], upgrade) }
+}
+
+fn call_of(package: &Package, kind: ScriptKind, word: &str, args: &[&str], upgrade: bool) -> ScriptCall {
+    let env = [("PKG_ROOT", "/"), ("PKG_UPGRADE", if upgrade { "1" } else { "0" })];
+    ScriptCall {
+        package: package.name.clone(),
+        version: package.version.clone(),
+        kind: Some(kind),
+        text: Vec::new(),
+        place: None,
+        // OpenWrt's scripts learn from their own file's name whose they are.
+        name: Some(format!("{}.{word}", package.name)),
+        args: args.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
+        env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+    }
 }
 
 /// As apk's limit for its own.

@@ -38,7 +38,7 @@ pub(super) fn before(
     observer: &dyn Observer,
 ) -> Result<Told> {
     for call in hooks::calls(target, input, work, When::Pre)? {
-        if let Err(reason) = run(target, input, &call, receipt, observer) {
+        if let Err(reason) = run(target, input.options.no_scripts, &call, receipt, observer) {
             return Err(Error::Script { script: call.title(), reason });
         }
     }
@@ -50,7 +50,7 @@ pub(super) fn before(
             if !wanted(target, input, step, &call, receipt, Some(&kept)) {
                 continue;
             }
-            if let Err(reason) = run(target, input, &call, receipt, &kept) {
+            if let Err(reason) = run(target, input.options.no_scripts, &call, receipt, &kept) {
                 let opkg = work.prepared.native.is_opkg() && step.package.ecosystem == input.native;
                 let forced = input.options.force_remove && call.kind == Some(ScriptKind::PreDeinstall);
                 if opkg && !forced {
@@ -114,7 +114,7 @@ pub(super) fn after(
         dirs.extend(alternatives::dirs(target, work, &new)?);
         target.begin(&crate::Begin { dirs })?;
         let staged = opkg
-            .stage_unpacked(target, &failed)
+            .stage_state(target, &failed, "unpacked")
             .and_then(|()| alternatives::stage_without(target, work, &new, receipt))
             .and_then(|()| target.commit());
         if staged.is_err() {
@@ -151,7 +151,7 @@ fn pay(
     receipt: &mut Receipt,
     observer: &dyn Observer,
 ) -> Result<bool> {
-    let ran = run(target, input, call, receipt, observer);
+    let ran = run(target, input.options.no_scripts, call, receipt, observer);
     let well = ran.is_ok();
     if let Err(reason) = ran {
         receipt.failures.push(failure(call, reason));
@@ -160,7 +160,7 @@ fn pay(
     Ok(well)
 }
 
-fn failure(call: &ScriptCall, reason: String) -> ScriptFailure {
+pub(super) fn failure(call: &ScriptCall, reason: String) -> ScriptFailure {
     ScriptFailure { package: package(call), kind: call.kind, reason }
 }
 
@@ -187,9 +187,9 @@ fn announce(at: usize, input: &ApplyInput<'_>, work: &Work<'_>) -> Event {
 }
 
 /// Runs one script, where scripts run at all.
-fn run(
+pub(super) fn run(
     target: &mut dyn Target,
-    input: &ApplyInput<'_>,
+    no_scripts: bool,
     call: &ScriptCall,
     receipt: &mut Receipt,
     observer: &dyn Observer,
@@ -200,7 +200,7 @@ fn run(
         }
         Ok(())
     };
-    if input.options.no_scripts {
+    if no_scripts {
         return skip("scripts are not wanted");
     }
     let Some(runner) = target.script_runner() else {

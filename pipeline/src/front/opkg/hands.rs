@@ -1,7 +1,7 @@
 //! The hands of opkg's walk on a real place: they fetch and check files, look for clashes, and remember what has to be done
 //! until the walk says that it settles. What is done to a root is `perform`'s.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +37,8 @@ pub(super) struct Doer<'a> {
     pub owners: Option<Owners>,
     /// What the scripts of a package printed, and whether its `postinst` went well.
     pub scripts: HashMap<String, (String, Option<i32>)>,
+    /// Packages that came in this run: their last scripts have run.
+    pub came: HashSet<String>,
     keys: Option<Keyring>,
     verified: HashMap<usize, bool>,
 }
@@ -66,6 +68,7 @@ impl<'a> Doer<'a> {
             planned: Vec::new(),
             owners: None,
             scripts: HashMap::new(),
+            came: HashSet::new(),
             keys: None,
             verified: HashMap::new(),
         })
@@ -326,6 +329,9 @@ impl Hands for Doer<'_> {
     }
 
     fn configure(&mut self, package: &Package) -> bool {
+        if !self.came.contains(package.name()) && !self.place.settings.no_action {
+            self.configure_pending(package.name());
+        }
         let Some((text, status)) = self.scripts.remove(package.name()) else { return true };
         self.voice.out(&text);
         let Some(status) = status else { return true };

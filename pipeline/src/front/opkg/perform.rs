@@ -79,14 +79,14 @@ impl Doer<'_> {
         for (dest, planned) in by_dest {
             let listener = Listener::default();
             let outcome = self.perform_on(dest, &planned, named, &listener);
-            if let Ok(before) = listener.before.into_inner() {
-                self.voice.out(&before);
-            }
-            for (package, text) in listener.after.into_inner().unwrap_or_default() {
-                self.scripts.entry(package).or_default().0 = text;
-            }
+            self.keep(listener);
             match outcome {
-                Ok(receipt) => self.note_failures(&receipt),
+                Ok(receipt) => {
+                    let came = planned.iter().filter(|p| p.file.is_some());
+                    let came: Vec<String> = came.map(|p| p.package.name.clone()).collect();
+                    self.note_failures(&receipt, &came);
+                    self.came.extend(came);
+                }
                 Err(error) => {
                     self.error("opkg_install_pkg", format!("{error}."));
                     well = false;
@@ -96,11 +96,50 @@ impl Doer<'_> {
         well
     }
 
-    fn note_failures(&mut self, receipt: &Receipt) {
+    fn keep(&mut self, listener: Listener) {
+        if let Ok(before) = listener.before.into_inner() {
+            self.voice.out(&before);
+        }
+        for (package, text) in listener.after.into_inner().unwrap_or_default() {
+            self.scripts.entry(package).or_default().0 = text;
+        }
+    }
+
+    /// opkg runs no script for an offline root unless told to; another destination has no shell of its own.
+    fn runs_no_scripts(&self, dir: &str) -> bool {
+        let offline = self.place.options.offline_root.is_some() && !self.place.has("force_postinstall");
+        offline || dir.trim_end_matches('/') != self.place.prefix.trim_end_matches('/')
+    }
+
+    /// Runs the last script of a package that an earlier run left unpacked, and records it as installed if that goes well.
+    pub(super) fn configure_pending(&mut self, name: &str) {
+        let stanza = format!("Package: {name}");
+        let has = |dest: &usize| {
+            let text = fs::read_to_string(self.place.status_file(*dest)).unwrap_or_default();
+            text.split("\n\n").any(|s| s.lines().any(|l| l == stanza) && s.contains(" unpacked"))
+        };
+        let Some(dest) = (0..self.place.dests.len()).find(has) else { return };
+        let dir = self.place.dir(dest).to_owned();
+        let ownership = if rustix::process::geteuid().is_root() { Ownership::Apply } else { Ownership::Ignore };
+        let listener = Listener::default();
+        let outcome = LiveRoot::open(&dir, ownership)
+            .and_then(|mut root| xpkg_install::configure(&mut root, name, self.runs_no_scripts(&dir), &listener));
+        self.keep(listener);
+        match outcome {
+            Ok(receipt) => self.note_failures(&receipt, &[name.to_owned()]),
+            Err(error) => {
+                self.error("opkg_configure", format!("{error}."));
+                self.scripts.entry(name.to_owned()).or_default().1 = Some(255);
+            }
+        }
+    }
+
+    fn note_failures(&mut self, receipt: &Receipt, names: &[String]) {
         for failure in &receipt.failures {
             if late(failure.kind) {
-                // `name version`, and how it ended in words: opkg tells the number.
-                let name = failure.package.split([' ', '=']).next().unwrap_or_default().to_owned();
+                // `name-version`, and how it ended in words: opkg tells the number.
+                let of = |name: &&String| failure.package.strip_prefix(*name).is_some_and(|v| v.starts_with('-'));
+                let Some(name) = names.iter().filter(of).max_by_key(|name| name.len()).cloned() else { continue };
                 let digits: String = failure.reason.chars().filter(char::is_ascii_digit).collect();
                 self.scripts.entry(name).or_default().1 = Some(digits.parse().unwrap_or(1));
             }
@@ -130,9 +169,6 @@ impl Doer<'_> {
         let coming = |name: &str| planned.iter().any(|p| p.file.is_some() && p.package.name == name);
         let news = named.iter().filter(|name| coming(name) || !known(name));
         let mark: Vec<Spec> = news.filter_map(|name| name.parse().ok()).collect();
-        // opkg runs no script for an offline root unless told to; another destination has no shell of its own.
-        let offline = self.place.options.offline_root.is_some() && !self.place.has("force_postinstall");
-        let elsewhere = dir.trim_end_matches('/') != self.place.prefix.trim_end_matches('/');
         let input = ApplyInput {
             plan: &plan,
             native: Ecosystem::Openwrt,
@@ -141,7 +177,7 @@ impl Doer<'_> {
             mark: &mark,
             unmark: &[],
             options: xpkg_install::Options {
-                no_scripts: offline || elsewhere,
+                no_scripts: self.runs_no_scripts(dir),
                 force_overwrite: self.place.has("force_overwrite"),
                 overwrite_unowned: self.place.has("force_overwrite"),
                 force_maintainer: self.place.has("force_maintainer"),

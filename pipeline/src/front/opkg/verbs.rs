@@ -199,7 +199,7 @@ impl Doer<'_> {
         Ok(Some(name))
     }
 
-    /// `configure`: packages that are unpacked only. Their `postinst` is run as part of recording them as installed.
+    /// `configure`: packages that are unpacked only. Their `postinst` runs now; one that fails leaves its package so.
     fn configure_verb(&mut self, wanted: Option<&str>) -> Result<i32, Error> {
         let settings = self.place.settings.clone();
         let database = self.place.database(false, self)?;
