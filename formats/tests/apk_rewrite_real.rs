@@ -28,7 +28,7 @@ fn files(dir: &Path, fits: &dyn Fn(&str) -> bool, out: &mut Vec<PathBuf>) {
 }
 
 /// What a package says, and its entries with the digests of their contents.
-fn read(file: impl Read + Seek, what: &str, each: &mut package::EntrySink<'_>) -> Result<(Meta, Vec<Entry>), Error> {
+fn read(file: impl Read + Seek, what: &str, each: &mut package::EntrySink<'_>) -> Result<Content, Error> {
     let mut opened = package::open(file, what, Ecosystem::Alpine, &Limits::default())?;
     let mut entries = Vec::new();
     opened.read_payload(&mut |entry, content| {
@@ -38,7 +38,10 @@ fn read(file: impl Read + Seek, what: &str, each: &mut package::EntrySink<'_>) -
     Ok((opened.meta().clone(), entries))
 }
 
-fn rewrite(path: &Path, key: &SecretKey) -> Result<((Meta, Vec<Entry>), Vec<u8>), Error> {
+/// What a package says and what it holds.
+type Content = (Meta, Vec<Entry>);
+
+fn rewrite(path: &Path, key: &SecretKey) -> Result<(Content, Vec<u8>), Error> {
     let what = path.display().to_string();
     let file = || File::open(path).map_err(|e| Error::io(&what, e));
     let opened = package::open(file()?, &what, Ecosystem::Alpine, &Limits::default())?;
