@@ -9,6 +9,7 @@ pub mod dependency;
 pub mod ecosystem;
 pub mod elf;
 pub mod event;
+pub mod fnmatch;
 pub mod host;
 pub mod identity;
 pub mod installed;

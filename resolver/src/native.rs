@@ -3,3 +3,4 @@
 
 pub mod apk;
 pub mod opkg;
+mod smoothsort;

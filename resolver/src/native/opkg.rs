@@ -19,10 +19,8 @@ mod install;
 mod load;
 mod names;
 mod needs;
-mod pattern;
 mod query;
 mod remove;
-mod sort;
 mod upgrade;
 
 #[cfg(test)]
@@ -32,7 +30,6 @@ pub use database::{Database, Package, PackageId};
 pub use describe::{Described, Field, Possibility, Requires, Strength, shown_version};
 pub use flags::{Flags, State, Status, Want};
 pub use hands::{Hands, Incoming, Level, Outgoing};
-pub use pattern::matches;
 pub use query::Relation;
 
 /// Where a package stands in the order of opkg's walks and status files: the chain of its name. Within a chain packages

@@ -318,7 +318,7 @@ impl Doer<'_> {
         let mut text = String::new();
         for (package, line) in found {
             for path in self.listed(&package) {
-                if xpkg_resolver::native::opkg::matches(wanted, &path, self.place.settings.no_case) {
+                if xpkg_model::fnmatch::matches(wanted, &path, self.place.settings.no_case) {
                     text.push_str(&format!("{line}\n"));
                 }
             }

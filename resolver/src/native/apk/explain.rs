@@ -12,8 +12,8 @@ use super::changes::Step;
 use super::layout::Layout;
 use super::matching::{Bearing, compare};
 use super::pool::{CACHED, Dep, NameId, PkgId, Pool, tag_bit};
-use super::smooth;
 use super::universe::Generation;
+use crate::native::smoothsort;
 
 /// How a name came to be there.
 const PRESENT: u8 = 1;
@@ -268,7 +268,7 @@ impl<'a> Explain<'a> {
         let pool = self.pool;
         let mut of_world: Vec<&Dep> = self.world.iter().filter(|d| pool.bearing(None, d, pkg) == bearing).collect();
         if pool.generation == Generation::V3 {
-            smooth::sort_by(&mut of_world, |a, b| bits(a).cmp(&bits(b)));
+            smoothsort::sort_by(&mut of_world, |a, b| bits(a).cmp(&bits(b)));
         }
         let mut words: Vec<String> = of_world.into_iter().map(|d| self.of_world(d)).collect();
         let mut found: Vec<(PkgId, &Dep)> = Vec::new();
@@ -287,7 +287,7 @@ impl<'a> Explain<'a> {
             }
         }
         if pool.generation == Generation::V3 {
-            smooth::sort_by(&mut found, |a, b| pool.display_order(a.0, b.0).then(bits(a.1).cmp(&bits(b.1))));
+            smoothsort::sort_by(&mut found, |a, b| pool.display_order(a.0, b.0).then(bits(a.1).cmp(&bits(b.1))));
         }
         words.extend(found.into_iter().map(|(pkg, d)| self.of_package(pkg, d)));
         self.list(list, words);

@@ -8,13 +8,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use xpkg_model::version::Relation;
-use xpkg_model::{Dependency, Ecosystem, Op, Package};
+use xpkg_model::{Dependency, Ecosystem, Op, Package, fnmatch};
 
 use super::changes::{Ordering, Step};
 use super::explain::Explain;
 use super::layout::Layout;
 use super::matching::{Bearing, compare};
-use super::pattern::glob;
 use super::plan::Plan;
 use super::pool::{CACHED, Dep, NameId, PkgId, Pool};
 use super::state::{Solver, Wish};
@@ -364,8 +363,9 @@ impl<'u> Session<'u> {
         let (mut found, mut unknown) = (Vec::new(), Vec::new());
         for argument in arguments {
             if argument.contains(['*', '?', '[']) {
-                let mut all: Vec<NameId> =
-                    (0..self.pool.names.len()).filter(|&n| glob(argument, &self.pool.names[n].text)).collect();
+                let mut all: Vec<NameId> = (0..self.pool.names.len())
+                    .filter(|&n| fnmatch::matches(argument, &self.pool.names[n].text, false))
+                    .collect();
                 all.sort_by(|&a, &b| self.pool.name_order(a, b));
                 found.extend(all);
             } else {

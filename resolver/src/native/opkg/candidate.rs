@@ -100,7 +100,7 @@ impl Opkg<'_> {
             return None;
         }
         let database = &self.database;
-        super::sort::sort_by(&mut matching, |a, b| {
+        crate::native::smoothsort::sort_by(&mut matching, |a, b| {
             let (a, b) = (&database[*a], &database[*b]);
             a.name().cmp(b.name()).then_with(|| a.compare(b)).then_with(|| a.arch_priority.cmp(&b.arch_priority))
         });

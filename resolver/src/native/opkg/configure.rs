@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
+use xpkg_model::fnmatch;
+
+use super::Opkg;
 use super::database::PackageId;
 use super::flags::{Flags, Status};
-use super::{Opkg, pattern};
 
 impl Opkg<'_> {
     /// `opkg configure [PATTERN]`, and what ends every install and upgrade. Answers whether everything went well.
@@ -15,7 +17,7 @@ impl Opkg<'_> {
         }
         for id in self.configuration_order() {
             let package = &self.database[id];
-            if wanted.is_some_and(|w| !pattern::matches(w, package.name(), self.settings.no_case))
+            if wanted.is_some_and(|w| !fnmatch::matches(w, package.name(), self.settings.no_case))
                 || package.status != Status::Unpacked
             {
                 continue;

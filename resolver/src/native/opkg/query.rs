@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use xpkg_model::fnmatch;
+
+use super::Opkg;
 use super::database::{Package, PackageId};
 use super::describe::{Possibility, Strength};
 use super::hands::Level;
-use super::{Opkg, pattern};
 
 /// What one of the `what…` verbs asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +50,13 @@ impl Opkg<'_> {
     }
 
     fn fits(&self, wanted: Option<&str>, text: &str) -> bool {
-        wanted.is_none_or(|wanted| pattern::matches(wanted, text, self.settings.no_case))
+        wanted.is_none_or(|wanted| fnmatch::matches(wanted, text, self.settings.no_case))
     }
 
     /// `list`, `list-installed` and `find`: sorted by name.
     pub fn listed_packages(&self, present: bool, wanted: Option<&str>, describe: bool) -> Vec<PackageId> {
         let mut ids = if present { self.database.present() } else { self.database.walk() };
-        super::sort::sort_by(&mut ids, |a, b| self.database[*a].name().cmp(self.database[*b].name()));
+        crate::native::smoothsort::sort_by(&mut ids, |a, b| self.database[*a].name().cmp(self.database[*b].name()));
         ids.retain(|id| {
             let package = &self.database[*id];
             let description = package.description();
@@ -108,7 +110,7 @@ impl Opkg<'_> {
     pub fn what(&mut self, relation: Relation, recursive: bool, patterns: &[String]) {
         let ids = self.queried();
         for id in &ids {
-            let matches = |name: &String| patterns.iter().any(|wanted| pattern::matches(wanted, name, false));
+            let matches = |name: &String| patterns.iter().any(|wanted| fnmatch::matches(wanted, name, false));
             self.database[*id].marked = self.database[*id].provides.iter().any(matches);
         }
         self.notice("Root set:".to_owned());

@@ -1,12 +1,14 @@
 //! Removing: refused where others need it, unless they go too; and with `--autoremove` what came only for its sake.
 
+use xpkg_model::fnmatch;
+
+use super::Opkg;
 use super::database::PackageId;
 use super::describe::Strength;
 use super::flags::{Flags, Status, Want};
 use super::hands::Outgoing;
 use super::install::{Failed, Outcome};
 use super::names::{NameId, Seen};
-use super::{Opkg, pattern};
 
 impl Opkg<'_> {
     /// `opkg remove PATTERNS`. Answers whether everything went well.
@@ -16,7 +18,7 @@ impl Opkg<'_> {
         for wanted in patterns {
             for id in &present {
                 let name = self.database[*id].name().to_owned();
-                if !pattern::matches(wanted, &name, self.settings.no_case) {
+                if !fnmatch::matches(wanted, &name, self.settings.no_case) {
                     continue;
                 }
                 let Some(found) = self.find_installed(&name) else {

@@ -1,10 +1,10 @@
-//! Smoothsort (Dijkstra, EWD 796a), as the C library of OpenWrt and Alpine sorts (musl's qsort): it is not stable, and where
-//! opkg compares names only, two versions of one package come in the order that this very algorithm leaves them in.
+//! Smoothsort (Dijkstra, EWD 796a), as the C library of OpenWrt and Alpine sorts (musl's qsort). It is not stable, and where
+//! opkg or apk 3 sorts what compares equal, their output shows the order that this very algorithm leaves it in.
 
 use std::cmp::Ordering;
 
-/// Sorts in place.
-pub(super) fn sort_by<T: Copy>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
+/// Sorts in place, ties as musl leaves them.
+pub(super) fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
     let Some(high) = items.len().checked_sub(1) else { return };
     let mut heaps = Heaps { items, compare, sizes: sizes(high + 1) };
     let mut forest = Forest { roots: 1, order: 1 };
@@ -88,7 +88,7 @@ struct Heaps<'a, T, F> {
     sizes: Vec<usize>,
 }
 
-impl<T: Copy, F: Fn(&T, &T) -> Ordering> Heaps<'_, T, F> {
+impl<T, F: Fn(&T, &T) -> Ordering> Heaps<'_, T, F> {
     fn compare(&self, a: usize, b: usize) -> Ordering {
         (self.compare)(&self.items[a], &self.items[b])
     }

@@ -1,7 +1,8 @@
 //! Shell patterns as fnmatch(3) without flags takes them: `*` and `?` cross slashes, `[a-c]`, `[!a]`, `\` takes the next
-//! character as it is.
+//! character as it is. One for all that names packages; triggers and protected paths, where `*` stops at slashes, have their
+//! own in `install`.
 
-/// Whether the whole text matches.
+/// Whether the whole text matches; with `no_case`, letters of either case alike.
 pub fn matches(pattern: &str, text: &str, no_case: bool) -> bool {
     let fold = |s: &str| if no_case { s.to_lowercase() } else { s.to_owned() };
     let pattern: Vec<char> = fold(pattern).chars().collect();
