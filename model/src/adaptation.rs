@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::RelPath;
+use crate::accounts::Account;
 use crate::payload::ScriptKind;
 
 /// Where a package's files live.
@@ -65,6 +66,8 @@ pub struct Adaptation {
     pub added: Vec<Added>,
     /// Scripts that take the place of the package's own (which they may contain); an empty text takes one away.
     pub scripts: BTreeMap<ScriptKind, Vec<u8>>,
+    /// Users and groups that it needs: they are made in the transaction, without any script.
+    pub accounts: Vec<Account>,
     /// What a person should know, in words.
     pub notes: Vec<String>,
 }

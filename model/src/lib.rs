@@ -4,6 +4,7 @@
 //! values that travel between them, and the rules that belong to the value itself (the order of two
 //! versions, whether a dependency is met, whether a path may be written).
 
+pub mod accounts;
 pub mod adaptation;
 pub mod candidates;
 pub mod dependency;

@@ -4,7 +4,6 @@
 //!
 //! A package is first understood (a [`Draft`]: what it says, whatever its format), then rendered for a [`Dialect`].
 
-mod accounts;
 mod draft;
 mod libraries;
 mod names;

@@ -1,5 +1,6 @@
 //! What lets a package of one world live on the other. Pure: takes text and facts, gives facts and actions.
 //!
+//! - [`accounts`]: users and groups that scripts make, and scripts that make them
 //! - [`rules`]: what a root gives to foreign packages, and which of them never go there (data in `rules/*.toml`)
 //! - [`probe`]: the questions that rules ask about a root
 //! - [`hints`]: which OpenWrt package probably has a soname, and the other way (data in `hints/*.toml`)
@@ -7,6 +8,7 @@
 //! - [`registration`]: how versions and choices are written into native databases
 //! - [`scripts`]: which foreign maintainer scripts can run here
 
+pub mod accounts;
 pub mod error;
 pub mod hints;
 pub mod probe;

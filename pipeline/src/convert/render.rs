@@ -1,14 +1,18 @@
 //! From a draft to a package file of one dialect. What the dialect has no words for goes into the list of what was lost.
 
+use std::collections::BTreeMap;
+
 use xpkg_formats::opkg::ipk;
 use xpkg_formats::package::Meta;
+use xpkg_model::accounts::Account;
 use xpkg_model::opkg::Opkg;
 use xpkg_model::payload::{Entry, EntryKind, ScriptKind, Scripts};
 use xpkg_model::{Ecosystem, Package, RelPath, VersionScheme};
+use xpkg_shims::accounts;
 
 use super::names::{Batch, Libraries, Translate};
 use super::understand::ABI_TAG;
-use super::{Dialect, Draft, Lost, Own, accounts, scripts, sidecars, versions};
+use super::{Dialect, Draft, Lost, Own, scripts, sidecars, versions};
 use crate::error::Error;
 use crate::package_files::PackageFile;
 
@@ -271,7 +275,7 @@ fn alpine_scripts(meta: &mut Meta, own: &Own, opkg: &Opkg, say: &mut dyn FnMut(&
         }
     };
     if !opkg.require_user.is_empty() {
-        let commands = accounts::to_commands(&opkg.require_user);
+        let commands = accounts::to_commands(&required(opkg));
         for kind in [PreInstall, PreUpgrade] {
             let text = out.remove(&kind).map(|text| String::from_utf8_lossy(&text).into_owned());
             let text = match text {
@@ -307,6 +311,18 @@ fn links(out: &mut Scripts, opkg: &Opkg) {
     }
 }
 
+/// Accounts that the package asks for.
+fn required(opkg: &Opkg) -> Vec<Account> {
+    opkg.require_user.iter().filter_map(|word| word.parse().ok()).collect()
+}
+
+/// Numbers that accounts give to names: `(users, groups)`.
+fn numbers(accounts: &[Account]) -> (BTreeMap<String, u32>, BTreeMap<String, u32>) {
+    let users = accounts.iter().filter_map(|a| a.user.as_ref()).filter_map(|u| Some((u.name.clone(), u.uid?)));
+    let groups = accounts.iter().flat_map(Account::groups).filter_map(|g| Some((g.name.clone(), g.gid?)));
+    (users.collect(), groups.collect())
+}
+
 /// Owners that the other format can write, and attributes that it cannot.
 fn owners(
     payload: &mut crate::package_files::Payload,
@@ -314,7 +330,7 @@ fn owners(
     to: Dialect,
     say: &mut dyn FnMut(&'static str, String),
 ) {
-    let (users, groups) = accounts::numbers(&opkg.require_user);
+    let (users, groups) = numbers(&required(opkg));
     payload.change(&mut |entry: &mut Entry| {
         let path = entry.path.to_string();
         for (kind, name, number, known) in

@@ -3,9 +3,10 @@
 use xpkg_formats::package::Format;
 use xpkg_model::payload::{EntryKind, ScriptKind, Scripts};
 use xpkg_model::{Provide, RelPath};
+use xpkg_shims::accounts;
 
 use super::scripts::{self, Opkg};
-use super::{Dialect, Draft, Own, accounts, sidecars};
+use super::{Dialect, Draft, Own, sidecars};
 use crate::error::Error;
 use crate::package_files::PackageFile;
 
@@ -54,7 +55,7 @@ impl Draft {
                 continue;
             }
             let known = self.package.opkg.get_or_insert_with(Box::default);
-            for word in words {
+            for word in words.iter().map(ToString::to_string) {
                 if !known.require_user.contains(&word) {
                     known.require_user.push(word);
                 }
