@@ -26,6 +26,7 @@ pub mod schema;
 pub mod verdict;
 pub mod version;
 
+pub use adaptation::Adaptation;
 pub use candidates::Candidates;
 pub use dependency::{Dependency, Op, Provide, Requirement};
 pub use ecosystem::{Ecosystem, PackageKey, Spec};

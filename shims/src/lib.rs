@@ -7,6 +7,7 @@
 //! - [`provider`]: the generated package that tells the native manager what the root gives
 //! - [`registration`]: how versions and choices are written into native databases
 //! - [`scripts`]: which foreign maintainer scripts can run here
+//! - [`services`]: services of one world under the init of the other
 
 pub mod accounts;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod provider;
 pub mod registration;
 pub mod rules;
 pub mod scripts;
+pub mod services;
 
 pub use error::Error;
 pub use probe::{HostProbe, Libc, NativeSoname, RootProbe};

@@ -1,0 +1,51 @@
+//! Services of one world under the other's init: what both directions share. Translators read text and give files, moves
+//! and scripts; they start nothing.
+//!
+//! - [`openrc`]: services written for OpenRC, under procd
+//! - [`compose`]: steps that are put behind or before a package's own maintainer script
+//! - [`volatile`]: what a package keeps below a `/var` that is emptied at every start
+
+pub mod compose;
+pub mod openrc;
+pub mod volatile;
+
+use serde::{Deserialize, Serialize};
+use xpkg_model::RelPath;
+
+use crate::HostProbe;
+
+/// What starts the services of a root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Init {
+    /// OpenWrt's procd, with scripts of `/etc/rc.common`.
+    Procd,
+    /// OpenRC.
+    Openrc,
+    /// Nothing that we know: a container, a bare tree. Services are brought and not started.
+    None,
+}
+
+impl Init {
+    /// The init of a root, by its files.
+    pub fn of(probe: &dyn HostProbe) -> Self {
+        if probe.exists("/etc/rc.common") && probe.exists("/sbin/procd") {
+            Self::Procd
+        } else if probe.exists("/sbin/openrc-run") {
+            Self::Openrc
+        } else {
+            Self::None
+        }
+    }
+}
+
+/// A name that may be a service's on either side, and is safe in a path and in a script.
+pub fn is_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+@-".contains(&b);
+    name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') && name.bytes().all(plain)
+}
+
+/// A path of ours whose parts were checked.
+pub(crate) fn path(text: &str) -> Option<RelPath> {
+    RelPath::from_package(text.as_bytes()).ok()
+}
