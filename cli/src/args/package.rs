@@ -108,6 +108,10 @@ pub struct Index {
     /// What apk's index says of itself
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub description: String,
+    /// apk2: list every package under this architecture word. apk looks for a package in the directory of its word, so a
+    /// `noarch` one in `x86_64/` is found only when it is listed as `x86_64`
+    #[arg(long, value_name = "WORD")]
+    pub rewrite_arch: Option<String>,
     /// Write it into this directory instead
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,

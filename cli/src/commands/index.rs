@@ -14,6 +14,7 @@ pub fn run(context: &Context<'_>, arguments: &Index) -> Result<Done, Failure> {
         dir: &arguments.dir,
         format: format(arguments.format),
         description: &arguments.description,
+        arch: arguments.rewrite_arch.as_deref(),
         key: arguments.sign.as_deref(),
         output: arguments.output.as_deref(),
     })?;

@@ -56,6 +56,11 @@ impl HeapWriter {
         }
     }
 
+    /// A number that is written even when it is 0, as apk writes what it always states.
+    pub(crate) fn stated(&mut self, number: u64) -> Value {
+        if number == 0 { Value(kind::INT << 28) } else { self.int(number) }
+    }
+
     /// An object with these fields in slots 1, 2, …; null when all are.
     pub(crate) fn object(&mut self, fields: &[Value]) -> Value {
         let used = fields.iter().rposition(|f| !f.is_null()).map_or(0, |last| last + 1);

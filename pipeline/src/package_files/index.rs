@@ -22,6 +22,8 @@ pub struct Index<'a> {
     pub format: Format,
     /// apk: free text in the index.
     pub description: &'a str,
+    /// apk 2: the architecture that every package is listed under.
+    pub arch: Option<&'a str>,
     /// Secret key.
     pub key: Option<&'a Path>,
     /// Where to write; `None`: beside the packages.
@@ -44,7 +46,10 @@ pub struct IndexWritten {
 /// Writes `APKINDEX.tar.gz`, `packages.adb`, or `Packages` with `Packages.gz`, `Packages.manifest` and `Packages.sig`.
 pub fn index(request: &Index<'_>) -> Result<IndexWritten, Error> {
     let key = request.key.map(load_secret).transpose()?;
-    let (packages, skipped) = collect(request.dir, request.format)?;
+    let (mut packages, skipped) = collect(request.dir, request.format)?;
+    if let Some(arch) = request.arch.filter(|_| request.format == Format::Apk2) {
+        packages.iter_mut().for_each(|package| arch.clone_into(&mut package.arch));
+    }
     let dir = request.output.unwrap_or(request.dir);
     let signed_by = key.as_ref().map(|key| key.public().name.clone());
     let mut out = IndexWritten { files: Vec::new(), packages: packages.len(), skipped, signed_by };

@@ -161,8 +161,8 @@ fn write_file(heap: &mut HeapWriter, entry: &Entry) -> Value {
     let mut fields = Fields::<{ file::SLOTS }>::new();
     fields.set(file::NAME, heap.blob(entry.path.file_name()));
     fields.set(file::ACL, write_acl(heap, entry));
-    fields.set(file::SIZE, heap.int(size));
-    fields.set(file::MTIME, heap.int(entry.mtime));
+    fields.set(file::SIZE, heap.stated(size));
+    fields.set(file::MTIME, heap.stated(entry.mtime));
     // A hard link carries the digest of its file, as mkpkg writes it.
     if let Some(Digest::Sha256(hash)) = &entry.digest {
         fields.set(file::HASH, heap.blob(hash));
