@@ -6,6 +6,7 @@
 mod dynamic;
 mod hash;
 mod image;
+pub mod patch;
 mod pieces;
 mod relocations;
 mod symbols;
@@ -66,11 +67,7 @@ fn read(mut pieces: Pieces<'_>, limits: &Limits, depth: Depth) -> Result<Option<
     if !head.starts_with(ELFMAG) {
         return Ok(None);
     }
-    let header = goblin::elf::Elf::parse_header(&head).map_err(|e| pieces.malformed(format!("bad ELF header: {e}")))?;
-    let ctx = match (header.container(), header.endianness()) {
-        (Ok(container), Ok(endian)) => goblin::container::Ctx::new(container, endian),
-        _ => return Err(pieces.malformed("unknown ELF class or byte order")),
-    };
+    let (header, ctx) = header(&pieces, &head)?;
     let mut facts = ElfFacts {
         class: if ctx.container.is_big() { Class::Elf64 } else { Class::Elf32 },
         big_endian: !ctx.le.is_little(),
@@ -114,6 +111,15 @@ fn read(mut pieces: Pieces<'_>, limits: &Limits, depth: Depth) -> Result<Option<
     };
     fill(&mut facts, &mut image, &dynamic, header.e_type, (limits, depth))?;
     Ok(Some(facts))
+}
+
+/// The ELF header, with class and byte order.
+fn header(pieces: &Pieces<'_>, head: &[u8]) -> Result<(Header, goblin::container::Ctx), Error> {
+    let header = goblin::elf::Elf::parse_header(head).map_err(|e| pieces.malformed(format!("bad ELF header: {e}")))?;
+    match (header.container(), header.endianness()) {
+        (Ok(container), Ok(endian)) => Ok((header, goblin::container::Ctx::new(container, endian))),
+        _ => Err(pieces.malformed("unknown ELF class or byte order")),
+    }
 }
 
 fn program_headers(

@@ -17,7 +17,7 @@ enum Count {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Shape {
+pub(super) struct Shape {
     wide: bool,
     big: bool,
     count: Count,
@@ -80,7 +80,7 @@ fn at(name: &str) -> u64 {
 }
 
 /// A position-independent program with a soname-less dynamic section; address and offset are the same.
-fn program(shape: Shape) -> Vec<u8> {
+pub(super) fn program(shape: Shape) -> Vec<u8> {
     let (word, class, rel_size) = if shape.wide { (8, 2, 24) } else { (4, 1, 12) };
     let mut tables = Out { shape, bytes: vec![0; TABLES as usize] };
     let symtab = TABLES;
@@ -169,7 +169,7 @@ fn facts(bytes: &[u8]) -> Result<Option<ElfFacts>, Error> {
     read_facts(&mut Cursor::new(bytes), "test.elf", &Limits::default())
 }
 
-fn shapes() -> impl Iterator<Item = Shape> {
+pub(super) fn shapes() -> impl Iterator<Item = Shape> {
     let counts = [Count::Hash, Count::GnuHash, Count::NextTable];
     let ways = [(false, false), (false, true), (true, false), (true, true)];
     ways.into_iter().flat_map(move |(wide, big)| counts.map(|count| Shape { wide, big, count }))
