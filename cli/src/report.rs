@@ -1,5 +1,7 @@
 //! How plans, packages and verdicts look: as text for people and as JSON under a version.
 
+mod adaptations;
+
 use serde_json::{Value, json};
 use xpkg_model::plan::{HostUse, Reason};
 use xpkg_model::verdict::Verdict;
@@ -38,6 +40,7 @@ pub fn plan_text(prepared: &Prepared) {
     for verdict in prepared.verdicts() {
         findings_text(verdict);
     }
+    adaptations::text(prepared.adaptations());
     for note in plan.notes.iter().chain(prepared.notes()) {
         outln!("note: {note}");
     }
@@ -169,6 +172,7 @@ pub fn plan_json(prepared: &Prepared, done: bool) -> Value {
         "steps": steps,
         "host_uses": plan.host_uses,
         "verdicts": verdicts,
+        "adaptations": adaptations::json(prepared.adaptations()),
         "notes": plan.notes.iter().chain(prepared.notes()).collect::<Vec<_>>(),
         "download_size": prepared.download_size(),
         "downloaded": prepared.downloaded(),

@@ -6,6 +6,7 @@ mod store;
 use std::collections::{BTreeMap, BTreeSet};
 
 use xpkg_formats::apk::db::{Acl, DbFile};
+use xpkg_model::adaptation::Placement;
 use xpkg_model::identity::{parse_q1, q1};
 use xpkg_model::root::RootView;
 use xpkg_model::{Ecosystem, Package, RelPath, Spec};
@@ -34,6 +35,8 @@ pub struct ForeignPackage {
     pub needs: BTreeSet<String>,
     /// Source that offered it.
     pub source: Option<String>,
+    /// Where its files live.
+    pub placement: Placement,
     /// What it delivered.
     pub files: Files,
 }

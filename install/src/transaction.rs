@@ -3,6 +3,7 @@
 //! prepare (reads only: space, conflicts, removals) → stage → scripts before → owners by name → databases, state, links of
 //! alternatives and what is owed staged → commit → scripts after → triggers → hooks.
 
+mod adapted;
 mod finish;
 mod hooks;
 pub mod outgoing;
@@ -14,6 +15,7 @@ mod run;
 pub(crate) mod stage;
 pub mod survey;
 
+use xpkg_model::adaptation::Adaptations;
 use xpkg_model::payload::ScriptKind;
 use xpkg_model::{Ecosystem, Event, Observer, Package, PackageKey, Plan, RelPath, Spec};
 
@@ -60,6 +62,8 @@ pub struct ApplyInput<'a> {
     pub sources: &'a [&'a dyn PayloadSource],
     /// The package that tells the native manager what the host gives to foreign ones; `None` when no foreign package stays.
     pub provider: Option<&'a Package>,
+    /// What is done to packages on their way; those without an entry come as they are.
+    pub adaptations: &'a Adaptations,
     /// What a person named: becomes explicit, with its version condition in the native world.
     pub mark: &'a [Spec],
     /// What is no longer wanted for its own sake, but stays.

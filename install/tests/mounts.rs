@@ -19,6 +19,7 @@ use xpkg_install::payload::OpenPackage;
 use xpkg_install::{ApplyInput, Options, PayloadSource, apply};
 use xpkg_model::Ecosystem::{Alpine, Openwrt};
 use xpkg_model::Package;
+use xpkg_model::adaptation::AS_THEY_ARE;
 use xpkg_model::event::Silent;
 
 /// Runs in a thread with its own mounts, on sixteen megabytes of memory.
@@ -132,6 +133,7 @@ fn a_disk_that_fills_up_while_files_are_staged_changes_nothing() {
             native: Openwrt,
             sources: &sources,
             provider: None,
+            adaptations: &AS_THEY_ARE,
             mark: &[],
             unmark: &[],
             options,

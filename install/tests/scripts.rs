@@ -18,6 +18,7 @@ use xpkg_install::live::Failpoint;
 use xpkg_install::scripts::ScriptCall;
 use xpkg_install::{ApplyInput, Options, PayloadSource, Target as _, apply};
 use xpkg_model::Ecosystem::Alpine;
+use xpkg_model::adaptation::AS_THEY_ARE;
 use xpkg_model::{Event, Observer};
 
 fn main() -> ExitCode {
@@ -91,8 +92,16 @@ fn owing(dir: &Path, point: Option<Failpoint>) -> xpkg_install::Result<Vec<Event
     let plan = plan(sources.iter().map(|s| s.step(None)));
     let files: Vec<&dyn PayloadSource> = sources.iter().map(|s| s as &dyn PayloadSource).collect();
     let options = Options::default();
-    let input =
-        ApplyInput { plan: &plan, native: Alpine, sources: &files, provider: None, mark: &[], unmark: &[], options };
+    let input = ApplyInput {
+        plan: &plan,
+        native: Alpine,
+        sources: &files,
+        provider: None,
+        adaptations: &AS_THEY_ARE,
+        mark: &[],
+        unmark: &[],
+        options,
+    };
     let told = Told::default();
     apply(&mut target, &input, &told).map(|_| told.0.into_inner().unwrap())
 }
@@ -279,8 +288,16 @@ fn a_whole_transaction(root: &Root) {
         let heard = Heard::default();
         let plan = plan(steps);
         let options = Options::default();
-        let input =
-            ApplyInput { plan: &plan, native: Alpine, sources, provider: None, mark: &[], unmark: &[], options };
+        let input = ApplyInput {
+            plan: &plan,
+            native: Alpine,
+            sources,
+            provider: None,
+            adaptations: &AS_THEY_ARE,
+            mark: &[],
+            unmark: &[],
+            options,
+        };
         let receipt = apply(&mut live(root.dir()), &input, &heard).unwrap();
         assert_eq!(receipt.failures, []);
         heard.lines()

@@ -5,9 +5,19 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::RelPath;
 use crate::accounts::Account;
 use crate::payload::ScriptKind;
+use crate::{PackageKey, RelPath};
+
+/// The first words of a script that xpkg composed: it stands in the script's second line, and says that the script asks
+/// only for what is there.
+pub const COMPOSED: &str = "# Composed by xpkg";
+
+/// What is done to each package of a plan; packages that come as they are have no entry.
+pub type Adaptations = BTreeMap<PackageKey, Adaptation>;
+
+/// Every package comes as it is.
+pub static AS_THEY_ARE: Adaptations = Adaptations::new();
 
 /// Where a package's files live.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -76,6 +86,41 @@ impl Adaptation {
     /// Whether the package comes as it is.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Takes another translator's answer in. Scripts of `other` take the place of those here: it was shown them. Two answers
+    /// for one path are an error, in words.
+    pub fn merge(&mut self, other: Self) -> Result<(), String> {
+        fn join<V: PartialEq>(into: &mut BTreeMap<RelPath, V>, from: BTreeMap<RelPath, V>) -> Result<(), String> {
+            for (path, value) in from {
+                match into.get(&path) {
+                    Some(there) if *there != value => return Err(format!("two rules disagree about {path}")),
+                    _ => _ = into.insert(path, value),
+                }
+            }
+            Ok(())
+        }
+        self.placement = self.placement.max(other.placement);
+        join(&mut self.moved, other.moved)?;
+        join(&mut self.patched, other.patched)?;
+        for (path, why) in other.left_out {
+            self.left_out.entry(path).or_insert(why);
+        }
+        for added in other.added {
+            match self.added.iter().find(|a| a.path == added.path) {
+                Some(there) if *there != added => return Err(format!("{} would be added twice", added.path)),
+                Some(_) => {}
+                None => self.added.push(added),
+            }
+        }
+        self.scripts.extend(other.scripts);
+        for account in other.accounts {
+            if !self.accounts.contains(&account) {
+                self.accounts.push(account);
+            }
+        }
+        self.notes.extend(other.notes);
+        Ok(())
     }
 
     /// Where a payload path lands; `None` when it does not come. The longest entry that covers the path counts.

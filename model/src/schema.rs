@@ -6,7 +6,7 @@ use semver::Version;
 /// JSON answers of every command.
 pub const JSON: Version = Version::new(1, 0, 0);
 /// `/usr/lib/xpkg/state.sqlite`.
-pub const STATE: Version = Version::new(1, 0, 0);
+pub const STATE: Version = Version::new(1, 1, 0);
 /// Catalogue files; rebuilt when they differ.
 pub const CATALOGUE: Version = Version::new(1, 1, 0);
 /// `shims/rules/*.toml` and `repos/profiles/*.toml`.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use xpkg_model::adaptation::{Adaptation, Adaptations};
 use xpkg_model::elf::Kind;
 use xpkg_model::installed::Installed;
 use xpkg_model::learnt::Fact;
@@ -50,7 +51,12 @@ impl<'a> RootAbi<'a> {
     }
 
     /// Verdicts on everything that comes and was read; failures become facts.
-    pub(crate) fn check(&self, plan: &Plan, state: &mut Learning) -> Result<Vec<PackageVerdict>, Error> {
+    pub(crate) fn check(
+        &self,
+        plan: &Plan,
+        adaptations: &Adaptations,
+        state: &mut Learning,
+    ) -> Result<Vec<PackageVerdict>, Error> {
         let mut prospect = Prospect::new(self.ground.root);
         let mut keys = BTreeMap::new();
         let mut complete = true;
@@ -60,7 +66,8 @@ impl<'a> RootAbi<'a> {
                 complete = false;
                 continue;
             };
-            bring(&mut prospect, facts, &scoped(&step.package)).map_err(Error::io("reading the root"))?;
+            bring(&mut prospect, facts, &scoped(&step.package), adaptations.get(&key))
+                .map_err(Error::io("reading the root"))?;
             keys.insert(scoped(&step.package), key);
         }
         let gone = self.take_old(&mut prospect, plan)?;
@@ -296,8 +303,13 @@ fn words(failure: &Failure) -> String {
     }
 }
 
-/// Lays a package's files over the prospect.
-pub(crate) fn bring(prospect: &mut Prospect<'_>, facts: &PackageFacts, owner: &str) -> std::io::Result<()> {
+/// Lays a package's files over the prospect, where and as they land.
+pub(crate) fn bring(
+    prospect: &mut Prospect<'_>,
+    facts: &PackageFacts,
+    owner: &str,
+    adaptation: Option<&Adaptation>,
+) -> std::io::Result<()> {
     let elf: BTreeMap<&str, Arc<ElfFacts>> =
         facts.files.iter().map(|f| (f.path.as_str(), Arc::new(f.elf.clone()))).collect();
     for entry in &facts.entries {
@@ -310,7 +322,14 @@ pub(crate) fn bring(prospect: &mut Prospect<'_>, facts: &PackageFacts, owner: &s
         };
         let coming =
             Coming { kind, mode: entry.mode, elf: elf.get(entry.path.as_str()).cloned(), owner: owner.to_owned() };
-        prospect.bring(path, coming)?;
+        match adaptation {
+            None => prospect.bring(path, coming)?,
+            Some(adaptation) => {
+                let Some(at) = adaptation.lands(&path) else { continue };
+                let elf = coming.elf.map(|elf| crate::adapt::patched(elf, adaptation.patched.get(&path)));
+                prospect.bring(at, Coming { elf, ..coming })?;
+            }
+        }
     }
     Ok(())
 }

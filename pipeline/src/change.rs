@@ -199,6 +199,7 @@ pub(crate) fn apply_to(
         native: system.native,
         sources: &sources,
         provider: prepared.provider.as_ref(),
+        adaptations: &prepared.adaptations,
         mark: &mark,
         unmark: &[],
         options: options(apply, now),

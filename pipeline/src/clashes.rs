@@ -2,6 +2,7 @@
 //! dependencies.
 
 use xpkg_install::{ApplyInput, PayloadSource, transaction};
+use xpkg_model::adaptation::Adaptations;
 use xpkg_model::installed::Installed;
 use xpkg_model::learnt::{Fact, Learnt};
 use xpkg_model::{Package, Plan};
@@ -18,6 +19,7 @@ pub(crate) fn clashes(
     request: &Request,
     plan: &Plan,
     provider: Option<&Package>,
+    adaptations: &Adaptations,
     state: &mut Learning,
 ) -> Result<(), Error> {
     if !plan.incoming().all(|s| state.fetched.contains_key(&s.package.key())) {
@@ -29,6 +31,7 @@ pub(crate) fn clashes(
         native: ground.system.native,
         sources: &sources,
         provider,
+        adaptations,
         mark: &[],
         unmark: &[],
         options: ground.permissions.clone(),

@@ -33,8 +33,8 @@ pub fn rules(root: &dyn RootView) -> Result<Rules, Error> {
     Ok(rules)
 }
 
-/// The host as the resolver sees it.
-pub fn host(rules: &Rules, ground: &Ground<'_>, installed: &Installed, libraries: &[Library]) -> Host {
+/// Answers rules' and translators' questions about the root.
+pub fn probe<'a>(ground: &Ground<'a>, installed: &Installed, libraries: &[Library]) -> RootProbe<'a> {
     let native = ground.system.native;
     let packages = installed
         .packages
@@ -48,10 +48,15 @@ pub fn host(rules: &Rules, ground: &Ground<'_>, installed: &Installed, libraries
         .filter_map(|l| Some(NativeSoname { soname: l.soname.clone(), package: l.owner.clone()? }))
         .collect();
     let words = ground.arches.iter().filter(|(e, _)| *e == native).map(|(_, word)| word.clone()).collect();
-    let probe = RootProbe::new(ground.root, packages, words)
+    RootProbe::new(ground.root, packages, words)
         .with_sonames(sonames)
-        .with_owner(Box::new(move |path| owners.get(path).cloned()));
-    let mut host = rules.host(native, &probe);
+        .with_owner(Box::new(move |path| owners.get(path).cloned()))
+}
+
+/// The host as the resolver sees it.
+pub fn host(rules: &Rules, ground: &Ground<'_>, installed: &Installed, libraries: &[Library]) -> Host {
+    let probe = probe(ground, installed, libraries);
+    let mut host = rules.host(ground.system.native, &probe);
     for (ecosystem, word) in ground.arches {
         if !host.arches.contains(&(*ecosystem, word.clone())) {
             host.arches.push((*ecosystem, word.clone()));

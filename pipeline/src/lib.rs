@@ -2,6 +2,7 @@
 //! the same way. Never prints and never asks: the command line does.
 
 mod abi;
+mod adapt;
 mod change;
 mod check;
 mod claims;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use xpkg_install::target::Target;
+use xpkg_model::adaptation::{Adaptations, Placement};
 use xpkg_model::installed::Installed;
 use xpkg_model::learnt::{Fact, Learnt};
 use xpkg_model::verdict::{Finding, Severity, Verdict};
@@ -74,6 +75,7 @@ pub struct Prepared {
     pub(crate) plan: Plan,
     pub(crate) fetched: BTreeMap<PackageKey, Arc<FetchedPackage>>,
     pub(crate) provider: Option<Package>,
+    pub(crate) adaptations: Adaptations,
     pub(crate) now_explicit: Vec<(Ecosystem, String)>,
     pub(crate) changes_intent: bool,
     incomplete: bool,
@@ -99,6 +101,11 @@ impl Prepared {
     pub fn verdict(&self, key: &PackageKey) -> Verdict {
         let found = self.verdicts.iter().find(|v| v.key.as_ref() == Some(key));
         found.map_or(Verdict::Unchecked, |v| v.verdict)
+    }
+
+    /// What is done to packages on their way, by package; those that come as they are have no entry.
+    pub fn adaptations(&self) -> &Adaptations {
+        &self.adaptations
     }
 
     /// Things a person should know.
@@ -186,11 +193,12 @@ pub fn prepare(
         let learnt = |state: &Learning| state.learnt.len() + state.needs.values().map(Vec::len).sum::<usize>();
         if learnt(&state) == before {
             stage("checking");
-            verdicts = checker.check(&plan, &mut state)?;
+            let adaptations = crate::adapt::adapt(ground, &plan, &installed, &state)?;
+            verdicts = checker.check(&plan, &adaptations, &mut state)?;
             let provider = crate::provider::generate(ground, &host, &installed, &libraries, &plan)?;
             if learnt(&state) == before && depth == Depth::Fetch {
                 stage("comparing files");
-                clashes(ground, request, &plan, provider.as_ref(), &mut state)?;
+                clashes(ground, request, &plan, provider.as_ref(), &adaptations, &mut state)?;
             }
             if learnt(&state) == before {
                 let plan = complete(&catalogue, plan)?;
@@ -202,6 +210,7 @@ pub fn prepare(
                     now_explicit,
                     plan,
                     provider,
+                    adaptations,
                     verdicts,
                     incomplete,
                     notes: passed_over.into_iter().chain(state.notes).collect(),
@@ -230,6 +239,8 @@ pub(crate) struct Learning {
     pub(crate) needs: ProvenNeeds,
     pub(crate) facts: BTreeMap<PackageKey, Arc<PackageFacts>>,
     pub(crate) notes: Vec<String>,
+    /// Where foreign packages go in this plan.
+    pub(crate) placement: Placement,
     pub(crate) fetched: BTreeMap<PackageKey, Arc<FetchedPackage>>,
     cached: Vec<PackageKey>,
     downloaded: u64,

@@ -6,11 +6,13 @@
 //! - [`hints`]: which OpenWrt package probably has a soname, and the other way (data in `hints/*.toml`)
 //! - [`provider`]: the generated package that tells the native manager what the root gives
 //! - [`registration`]: how versions and choices are written into native databases
+//! - [`foreign`]: what a translator is told of a package that comes
 //! - [`scripts`]: which foreign maintainer scripts can run here
 //! - [`services`]: services of one world under the init of the other
 
 pub mod accounts;
 pub mod error;
+pub mod foreign;
 pub mod hints;
 pub mod probe;
 pub mod provider;
@@ -20,5 +22,6 @@ pub mod scripts;
 pub mod services;
 
 pub use error::Error;
+pub use foreign::{Delivered, Foreign};
 pub use probe::{HostProbe, Libc, NativeSoname, RootProbe};
 pub use rules::{Rules, load_builtin};

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use xpkg_model::Ecosystem;
+use xpkg_model::adaptation::COMPOSED;
 
 use crate::HostProbe;
 
@@ -28,6 +29,9 @@ pub enum Decision {
 /// Decides about one script of a package of world `foreign` on this root.
 pub fn decide(foreign: Ecosystem, text: &str, probe: &dyn HostProbe) -> Decision {
     let text = cut(text);
+    if text.lines().take(3).any(|line| line.starts_with(COMPOSED)) {
+        return Decision::Run { notes: Vec::new() };
+    }
     if foreign == Ecosystem::Openwrt && wants_functions(text) && !probe.exists("/lib/functions.sh") {
         let own = own_lines(text);
         return match own.first() {

@@ -4,6 +4,7 @@
 use rusqlite::{Connection, MAIN_DB, params};
 use semver::Version;
 use serde::Serialize;
+use xpkg_model::adaptation::Placement;
 use xpkg_model::{Ecosystem, RelPath, schema};
 
 use super::{Displaced, Files, ForeignPackage, LinkOwner, State};
@@ -17,6 +18,7 @@ BEGIN;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE packages (ecosystem TEXT, name TEXT, version TEXT NOT NULL, identity TEXT, registered TEXT NOT NULL,
   explicit INTEGER NOT NULL, needs TEXT NOT NULL, source TEXT, package TEXT NOT NULL, files BLOB NOT NULL,
+  placement TEXT NOT NULL,
   PRIMARY KEY (ecosystem, name)) WITHOUT ROWID;
 CREATE TABLE held (ecosystem TEXT, name TEXT, PRIMARY KEY (ecosystem, name)) WITHOUT ROWID;
 CREATE TABLE displaced (path BLOB PRIMARY KEY, target BLOB NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL,
@@ -51,12 +53,16 @@ fn fill(db: &Connection, state: &State) -> Result<()> {
         let mut package = p.package.clone();
         package.source = None; // an index into one run's catalogue
         let identity = package.identity.map(|id| id.to_string());
-        let sql = "INSERT INTO packages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let sql = "INSERT INTO packages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let placement = placement_word(p.placement);
         let version = &package.version;
         let text = json(&package)?;
         let needs = p.needs.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
         let (word, files) = (ecosystem.as_str(), &p.files.0);
-        run(sql, params![word, name, version, identity, p.registered, p.explicit, needs, p.source, text, files])?;
+        run(
+            sql,
+            params![word, name, version, identity, p.registered, p.explicit, needs, p.source, text, files, placement],
+        )?;
     }
     for (ecosystem, name) in &state.held {
         run("INSERT INTO held VALUES (?, ?)", params![ecosystem.as_str(), name])?;
@@ -106,16 +112,21 @@ pub(super) fn read(bytes: &[u8]) -> Result<State> {
     if !schema::readable(&schema::STATE, &found) {
         return Err(failed(format!("it was written by a newer xpkg (schema {found}, known {})", schema::STATE)));
     }
-    rows(&db, "SELECT ecosystem, name, registered, explicit, source, package, files, needs FROM packages", |row| {
+    // Before 1.1 everything lived among the root's own files.
+    let placed = if found < Version::new(1, 1, 0) { "'host'" } else { "placement" };
+    let columns = "ecosystem, name, registered, explicit, source, package, files, needs";
+    rows(&db, &format!("SELECT {columns}, {placed} FROM packages"), |row| {
         let key = (row.get::<_, String>(0)?, row.get::<_, String>(1)?);
         let text: String = row.get(5)?;
         let (registered, explicit, source) = (row.get(2)?, row.get(3)?, row.get(4)?);
         let files = Files(row.get(6)?);
         let needs: String = row.get(7)?;
+        let placed: String = row.get(8)?;
         Ok(ecosystem(&key.0).and_then(|ecosystem| {
             let package = serde_json::from_str(&text).map_err(failed)?;
             let needs = needs.split_ascii_whitespace().map(str::to_owned).collect();
-            let package = ForeignPackage { package, registered, explicit, needs, source, files };
+            let placement = placement(&placed)?;
+            let package = ForeignPackage { package, registered, explicit, needs, source, placement, files };
             state.packages.insert((ecosystem, key.1), package);
             Ok(())
         }))
@@ -170,6 +181,18 @@ fn ecosystem(word: &str) -> Result<Ecosystem> {
     word.parse().map_err(failed)
 }
 
+const fn placement_word(placement: Placement) -> &'static str {
+    match placement {
+        Placement::Host => "host",
+        Placement::Layer => "layer",
+    }
+}
+
+fn placement(word: &str) -> Result<Placement> {
+    let known = [Placement::Host, Placement::Layer].into_iter().find(|p| placement_word(*p) == word);
+    known.ok_or_else(|| failed(format!("a package lies in `{word}`, which nobody knows")))
+}
+
 fn path(bytes: &[u8]) -> Result<RelPath> {
     RelPath::from_package(bytes).map_err(failed)
 }
@@ -190,6 +213,7 @@ mod tests {
             explicit: true,
             needs: ["libgcc".to_owned()].into(),
             source: None,
+            placement: Placement::Layer,
             files,
         };
         state.packages.insert((Ecosystem::Alpine, "jq".into()), entry);

@@ -74,6 +74,7 @@ pub(super) fn stage(
                 explicit,
                 needs,
                 source: package.source.source_name().map(str::to_owned),
+                placement: package.adaptation.placement,
                 files: files(package),
             };
             state.packages.insert(key, entry);

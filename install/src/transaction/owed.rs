@@ -104,7 +104,8 @@ fn of_apk(
         let (name, version) = (&record.package.name, &record.package.version);
         if native.is_opkg() {
             // A foreign package's removal script is kept where opkg would run it.
-            let text = prepared.foreign_prerm.get(name).filter(|_| half == Half::Before)?;
+            let kept = if half == Half::Before { &prepared.foreign_prerm } else { &prepared.foreign_postrm };
+            let text = kept.get(name)?;
             return Some(ScriptCall::apk(name, version, kind, text, args));
         }
         let id = record.package.identity.map(|id| id.prefix());

@@ -10,7 +10,7 @@ use xpkg_model::{Action, Ecosystem, RelPath};
 
 use super::ApplyInput;
 use super::outgoing::{Claims, OldFile, Outgoing, Removals, Rules, removals};
-use super::survey::{Fate, Incoming, Item, Places, resolve, survey};
+use super::survey::{Fate, Incoming, Item, Origin, Places, resolve, survey};
 use crate::conflicts::{Decided, Judge, decide, look_at};
 use crate::native::{Native, opkg};
 use crate::protect::Protected;
@@ -37,8 +37,10 @@ pub(crate) struct Prepared<'a> {
     pub vanished: BTreeSet<(Ecosystem, String)>,
     /// Packages that stay, under the names that the native database has for them.
     pub staying: opkg::Neighbours,
-    /// Removal scripts of foreign packages that opkg's database keeps.
+    /// Removal scripts of foreign packages that opkg's database keeps: `prerm`.
     pub foreign_prerm: BTreeMap<String, Vec<u8>>,
+    /// The same: `postrm`.
+    pub foreign_postrm: BTreeMap<String, Vec<u8>>,
     /// What is appended to the name of configuration that is put beside a changed file.
     pub suffix: &'static str,
 }
@@ -97,7 +99,7 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
         }
     }
 
-    let mut incoming = survey(input.plan.incoming(), input.sources)?;
+    let mut incoming = survey(input.plan.incoming(), input.sources, input.adaptations)?;
     let renamed = register_names(&mut incoming, &state, &native_names, input);
     add_sidecars(root, &mut incoming, input.native)?;
     let foreign_conffiles = |package: &Incoming<'_>| {
@@ -198,12 +200,13 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
     let removals = removals(root, &outgoing, &claims, &rules)?;
     let scripts = old_scripts(root, &native, &outgoing)?;
     let dirs = staging_dirs(root, &native, &incoming)?;
-    let mut foreign_prerm = BTreeMap::new();
+    let [mut foreign_prerm, mut foreign_postrm] = [BTreeMap::new(), BTreeMap::new()];
     if let Native::Opkg(opkg) = native {
         for name in outgoing.records.keys().filter(|name| is_foreign(name)) {
-            if let Some(path) = opkg.script(root, name, "prerm")? {
+            for (word, kept) in [("prerm", &mut foreign_prerm), ("postrm", &mut foreign_postrm)] {
+                let Some(path) = opkg.script(root, name, word)? else { continue };
                 let text = root.read(&path, MAX_SCRIPT).map_err(|e| Error::io("reading", &path, e))?;
-                foreign_prerm.extend(text.map(|text| (name.clone(), text)));
+                kept.extend(text.map(|text| (name.clone(), text)));
             }
         }
     }
@@ -221,6 +224,7 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
         vanished,
         staying,
         foreign_prerm,
+        foreign_postrm,
         suffix: protected.suffix(),
     })
 }
@@ -291,7 +295,7 @@ fn add_sidecars(root: &dyn RootView, incoming: &mut [Incoming<'_>], native: Ecos
             let name = format!("{}.{kind}", package.registered);
             let path = dir.join(name.as_bytes()).map_err(|e| Error::refused(&name, e.to_string()))?;
             let entry = Entry::new(path.clone(), EntryKind::File, 0o644);
-            package.items.push(Item { entry, real: path, fate: Fate::Write, digest: None, generated: true });
+            package.items.push(Item { entry, real: path, fate: Fate::Write, digest: None, origin: Origin::Sidecar });
         }
     }
     Ok(())

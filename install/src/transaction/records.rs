@@ -100,9 +100,11 @@ pub(super) fn opkg_entry(package: &Incoming<'_>, input: &ApplyInput<'_>, scripts
         let lines: String = conffiles.iter().map(|(path, _)| format!("{path}\n")).collect();
         files.insert("conffiles".to_owned(), lines.into_bytes());
     }
-    if foreign && scripts.contains_key(&ScriptKind::PreDeinstall) {
+    if foreign {
         // Removal by opkg itself still stops what the package started.
         files.extend(scripts.get(&ScriptKind::PreDeinstall).map(|text| ("prerm".to_owned(), text.clone())));
+        let composed = package.adaptation.scripts.get(&ScriptKind::PostDeinstall).filter(|text| !text.is_empty());
+        files.extend(composed.map(|text| ("postrm".to_owned(), text.clone())));
     }
     let paths = package.items.iter().filter(|i| i.fate != Fate::Skip && i.entry.kind != EntryKind::Dir);
     OpkgEntry {

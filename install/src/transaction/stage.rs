@@ -12,9 +12,10 @@ use xpkg_model::payload::{Digest, EntryKind};
 use xpkg_model::root::NodeKind;
 use xpkg_model::{Event, Observer, RelPath};
 
+use super::adapted::rewritten;
 use super::outgoing::beside;
 use super::prepare::{Prepared, is_configuration};
-use super::survey::{Fate, Incoming, Item};
+use super::survey::{Fate, Incoming, Item, Origin};
 use super::{ApplyInput, Receipt};
 use crate::accounts::Accounts;
 use crate::native::opkg::Neighbours;
@@ -116,22 +117,44 @@ impl Stager<'_, '_> {
         let failed = |source| Error::Package { package: title.clone(), source };
         let changed = || failed("its content is not what it was a moment ago".into());
         let mut opened = package.source.open().map_err(failed)?;
-        let wants_configuration = package.items.iter().any(|i| i.generated);
+        let adaptation = package.adaptation;
+        let wants_configuration = package.items.iter().any(|i| i.origin == Origin::Sidecar);
         let registered = package.registered.clone();
-        let mut items = package.items.iter_mut().filter(|i| !i.generated);
+        let mut items = package.items.iter_mut().filter(|i| !i.is_generated()).peekable();
         let read = opened.read_payload(&mut |entry, content| {
             if entry.path.is_root() {
                 return Ok(());
             }
-            let item = items.next().filter(|i| i.entry.path == entry.path && i.entry.kind == entry.kind);
-            let item = item.ok_or_else(changed)?;
-            Ok(self.item(item, content, wants_configuration, &registered)?)
+            let same = |item: &&mut Item| matches!(&item.origin, Origin::Payload(path) if *path == entry.path);
+            let Some(item) = items.next_if(same) else {
+                // What is left out, and directories that became one with others.
+                let absent = entry.kind == EntryKind::Dir || adaptation.lands(&entry.path).is_none();
+                return if absent { Ok(()) } else { Err(changed().into()) };
+            };
+            if std::mem::discriminant(&item.entry.kind) != std::mem::discriminant(&entry.kind) {
+                return Err(changed().into());
+            }
+            match adaptation.patched.get(&entry.path).filter(|_| entry.kind == EntryKind::File) {
+                Some(patch) if item.fate != Fate::Skip => {
+                    let what = format!("{} of {title}", entry.path);
+                    let (mut copy, size) = rewritten(content, patch, &what)?;
+                    item.entry.size = size;
+                    Ok(self.item(item, &mut copy, wants_configuration, &registered)?)
+                }
+                _ => Ok(self.item(item, content, wants_configuration, &registered)?),
+            }
         });
         read.map_err(|e| from_reader(e, &title))?;
         if items.next().is_some() {
             return Err(changed());
         }
-        for item in package.items.iter_mut().filter(|i| i.generated && i.fate != Fate::Skip) {
+        drop(items);
+        for item in package.items.iter_mut().filter(|i| i.fate != Fate::Skip) {
+            let Origin::Added(content) = &item.origin else { continue };
+            let content = content.clone();
+            self.item(item, &mut content.as_slice(), wants_configuration, &registered)?;
+        }
+        for item in package.items.iter_mut().filter(|i| i.origin == Origin::Sidecar && i.fate != Fate::Skip) {
             let with_digest = item.entry.path.as_bytes().ends_with(b"_static");
             let mut text = String::new();
             for (path, digest) in &self.configuration {
@@ -162,7 +185,7 @@ impl Stager<'_, '_> {
         let (uid, gid) = self.accounts.owner(&item.entry);
         let xattrs: Vec<_> =
             item.entry.xattrs.iter().filter(|(name, _)| !name.starts_with("trusted.overlay.")).cloned().collect();
-        let mtime = (!item.generated).then(|| i64::try_from(item.entry.mtime).unwrap_or(0));
+        let mtime = (!item.is_generated()).then(|| i64::try_from(item.entry.mtime).unwrap_or(0));
         let meta = Meta { mode: item.entry.mode, uid, gid, mtime, xattrs };
         item.digest = self.kind.of_entry(&item.entry);
         let path = destination(item, self.suffix)?;
@@ -305,7 +328,7 @@ pub(super) fn settle_owners(target: &mut dyn Target, work: &mut Work<'_>, staged
 }
 
 /// What went wrong while a payload streamed: our own error, or the package's.
-fn from_reader(error: xpkg_formats::Error, title: &str) -> Error {
+pub(super) fn from_reader(error: xpkg_formats::Error, title: &str) -> Error {
     let error = match error {
         xpkg_formats::Error::Receiver(inner) => match inner.downcast::<Error>() {
             Ok(error) => *error,

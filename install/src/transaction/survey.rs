@@ -3,14 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::LazyLock;
 
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use xpkg_formats::package::Format;
+use xpkg_model::adaptation::{Adaptation, Adaptations};
 use xpkg_model::payload::{Digest, Entry, EntryKind, Scripts};
 use xpkg_model::plan::Step;
 use xpkg_model::root::{NodeKind, RootView};
 use xpkg_model::{Ecosystem, Package, RelPath};
 
+use super::adapted::{added, landed, unite};
 use crate::payload::PayloadSource;
 use crate::{Error, Result};
 
@@ -42,8 +45,26 @@ pub struct Item {
     pub fate: Fate,
     /// Digest for the native database, once staged.
     pub digest: Option<[u8; 20]>,
-    /// Content that comes from us and not from the package.
-    pub generated: bool,
+    /// Where its content comes from.
+    pub origin: Origin,
+}
+
+/// Where the content of an item comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The package, under this path.
+    Payload(RelPath),
+    /// A list of the package's configuration, made when that is staged.
+    Sidecar,
+    /// The package's adaptation.
+    Added(Vec<u8>),
+}
+
+impl Item {
+    /// Whether its content comes from us and not from the package.
+    pub fn is_generated(&self) -> bool {
+        !matches!(self.origin, Origin::Payload(_))
+    }
 }
 
 /// One package that comes.
@@ -54,6 +75,8 @@ pub struct Incoming<'a> {
     pub package: Package,
     /// Where its content comes from.
     pub source: &'a dyn PayloadSource,
+    /// What is done to it on its way.
+    pub adaptation: &'a Adaptation,
     /// Its name in the native database.
     pub registered: String,
     /// What it brings.
@@ -92,10 +115,13 @@ impl Incoming<'_> {
 pub fn survey<'a>(
     steps: impl Iterator<Item = &'a Step>,
     sources: &[&'a dyn PayloadSource],
+    adaptations: &'a Adaptations,
 ) -> Result<Vec<Incoming<'a>>> {
+    static AS_IT_IS: LazyLock<Adaptation> = LazyLock::new(Adaptation::default);
     let mut incoming = Vec::new();
     for step in steps {
         let title = step.package.key().to_string();
+        let adaptation = adaptations.get(&step.package.key()).unwrap_or(&AS_IT_IS);
         let fits = |s: &&&dyn PayloadSource| {
             let (have, want) = (s.package(), &step.package);
             let same = match (&have.identity, &want.identity) {
@@ -112,8 +138,9 @@ pub fn survey<'a>(
         let mut package = Package::clone(&step.package);
         package.replaces.clone_from(&meta.package.replaces);
         package.replaces_priority = meta.package.replaces_priority;
-        let (scripts, triggers, format) = (meta.scripts.clone(), meta.triggers.clone(), meta.format);
-        let (mut control, conffiles) = (meta.control_files.clone(), meta.conffiles.clone());
+        let (mut scripts, triggers, format) = (meta.scripts.clone(), meta.triggers.clone(), meta.format);
+        let mut control = meta.control_files.clone();
+        let conffiles = meta.conffiles.iter().filter_map(|path| adaptation.lands(path)).collect();
         if meta.format == Format::Ipk {
             // Feeds leave fields out; the accounts it needs are among them.
             package.opkg.clone_from(&meta.package.opkg);
@@ -124,22 +151,32 @@ pub fn survey<'a>(
             if entry.path.is_root() {
                 return Ok(());
             }
-            let mut entry = entry.clone();
-            if entry.kind == EntryKind::File && entry.digest.is_none() {
+            let payload = entry.path.clone();
+            let Some(mut entry) = landed(entry, adaptation, &title)? else { return Ok(()) };
+            let patched = adaptation.patched.contains_key(&payload);
+            if !patched && entry.kind == EntryKind::File && entry.digest.is_none() {
                 // Old packages declare none; conflicts are decided by content.
                 entry.digest = Some(Digest::Sha1(sha1(content)?));
             }
             let real = entry.path.clone();
-            items.push(Item { entry, real, fate: Fate::Write, digest: None, generated: false });
+            items.push(Item { entry, real, fate: Fate::Write, digest: None, origin: Origin::Payload(payload) });
             Ok(())
         });
-        read.map_err(|e| failed(Box::new(e)))?;
+        read.map_err(|e| super::stage::from_reader(e, &title))?;
+        let added = added(adaptation, &items, &title)?;
+        items.extend(added);
+        unite(&mut items, &title)?;
+        for (kind, text) in &adaptation.scripts {
+            scripts.insert(*kind, text.clone());
+        }
+        scripts.retain(|_, text| !text.is_empty());
         let registered = step.package.name.clone();
         let configuration = BTreeMap::new();
         incoming.push(Incoming {
             step,
             package,
             source,
+            adaptation,
             registered,
             items,
             scripts,
@@ -153,7 +190,7 @@ pub fn survey<'a>(
     Ok(incoming)
 }
 
-fn sha1(content: &mut dyn io::Read) -> io::Result<[u8; 20]> {
+pub(super) fn sha1(content: &mut dyn io::Read) -> io::Result<[u8; 20]> {
     let mut context = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
     let mut buffer = [0; 16 * 1024];
     loop {

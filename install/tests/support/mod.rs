@@ -12,6 +12,7 @@ use xpkg_fixtures::{Apk, Format, Ipk};
 use xpkg_formats::{Limits, package};
 use xpkg_install::payload::OpenPackage;
 use xpkg_install::{ApplyInput, LiveRoot, Options, Ownership, PayloadSource, Receipt, apply};
+use xpkg_model::adaptation::{Adaptation, Adaptations};
 use xpkg_model::event::Silent;
 use xpkg_model::plan::{Reason, Step};
 use xpkg_model::{Action, Ecosystem, Package, Plan};
@@ -93,17 +94,24 @@ pub struct Run<'a> {
     pub native: Ecosystem,
     pub sources: Vec<&'a Source>,
     pub provider: Option<Package>,
+    pub adaptations: Adaptations,
     pub options: Options,
 }
 
 impl<'a> Run<'a> {
     pub fn new(native: Ecosystem, sources: &[&'a Source]) -> Self {
         let options = Options { no_scripts: true, now: 1, ..Options::default() };
-        Self { native, sources: sources.to_vec(), provider: None, options }
+        Self { native, sources: sources.to_vec(), provider: None, adaptations: Adaptations::new(), options }
     }
 
     pub fn provider(mut self, provider: Package) -> Self {
         self.provider = Some(provider);
+        self
+    }
+
+    /// What is done to one of the packages on its way.
+    pub fn adapt(mut self, source: &Source, adaptation: Adaptation) -> Self {
+        self.adaptations.insert(source.package.key(), adaptation);
         self
     }
 
@@ -120,6 +128,7 @@ impl<'a> Run<'a> {
             native: self.native,
             sources: &sources,
             provider: self.provider.as_ref(),
+            adaptations: &self.adaptations,
             mark: &[],
             unmark: &[],
             options: self.options.clone(),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use xpkg_install::{ApplyInput, PayloadSource, Receipt, transaction};
+use xpkg_model::adaptation::AS_THEY_ARE;
 use xpkg_model::payload::ScriptKind;
 use xpkg_model::plan::{Reason, Step};
 use xpkg_model::{Dependency, Package, Plan as Steps, Spec};
@@ -122,6 +123,7 @@ impl Database {
             native: self.native,
             sources: &all,
             provider: provider.as_ref(),
+            adaptations: &AS_THEY_ARE,
             mark: &mark,
             unmark: &unmark,
             options: xpkg_install::Options {

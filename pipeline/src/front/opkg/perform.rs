@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use xpkg_install::live::{LiveRoot, Ownership};
 use xpkg_install::{ApplyInput, Begin, Meta, PayloadSource, Receipt, Target as _, apply};
+use xpkg_model::adaptation::AS_THEY_ARE;
 use xpkg_model::payload::ScriptKind;
 use xpkg_model::plan::{Reason, Step};
 use xpkg_model::{Action, Ecosystem, Event, Observer, Package, Plan, RelPath, Spec};
@@ -174,6 +175,7 @@ impl Doer<'_> {
             native: Ecosystem::Openwrt,
             sources: &sources,
             provider: None,
+            adaptations: &AS_THEY_ARE,
             mark: &mark,
             unmark: &[],
             options: xpkg_install::Options {
