@@ -30,6 +30,18 @@ impl Ours {
         Self(came)
     }
 
+    /// The same from what `apk info` and `apk info -v` list, where nothing but packages came.
+    pub fn listed(before: &Answers, after: &Answers) -> Self {
+        let was: BTreeSet<&str> = before.to("apk info -v").lines().collect();
+        let came = after.to("apk info -v").lines().filter(|line| !was.contains(line));
+        // A version begins at the last but one hyphen: `name-1.0-r0`.
+        let split = |line: &str| {
+            let at = line.rmatch_indices('-').nth(1).unwrap_or_else(|| panic!("no version: {line}")).0;
+            (line[..at].to_owned(), line[at + 1..].to_owned())
+        };
+        Self(came.map(split).collect())
+    }
+
     /// Whether a line is about one of them, or about files of xpkg.
     fn is_about(&self, line: &str) -> bool {
         let mut words = line.split_ascii_whitespace();
@@ -56,7 +68,12 @@ pub struct Answers(Vec<(Compare, Output)>);
 impl Answers {
     /// Asks. What is added on the way is removed again.
     pub fn of(system: &System) -> Self {
-        let questions: &[(Compare, &str)] = match system.native {
+        Self::by(system.native, |line| system.chroot.run(line.split(' ')).unwrap())
+    }
+
+    /// Asks whoever runs the lines, for one a guest that is booted.
+    pub fn by(native: Ecosystem, ask: impl Fn(&str) -> Output) -> Self {
+        let questions: &[(Compare, &str)] = match native {
             Ecosystem::Openwrt => &[
                 (Compare::Lines, "apk update"),
                 (Compare::Lines, "apk list -I"),
@@ -96,13 +113,15 @@ impl Answers {
                 (Compare::Lines, "apk list -I"),
             ],
         };
-        let ask = |(compare, line): &(Compare, &str)| (*compare, system.chroot.run(line.split(' ')).unwrap());
-        Self(questions.iter().map(ask).collect())
+        Self(questions.iter().map(|(compare, line)| (*compare, ask(line))).collect())
     }
 
     /// The answer to a question, the first if it was asked more than once.
     pub fn to(&self, question: &str) -> &Output {
-        let asked = |output: &Output| output.command.replace('"', "").ends_with(&format!(" {question}"));
+        let asked = |output: &Output| {
+            let command = output.command.replace('"', "");
+            command == question || command.ends_with(&format!(" {question}"))
+        };
         self.0.iter().map(|(_, output)| output).find(|o| asked(o)).unwrap_or_else(|| panic!("not asked: {question}"))
     }
 

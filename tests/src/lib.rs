@@ -15,7 +15,9 @@ pub mod program;
 pub mod small_disk;
 pub mod system;
 pub mod tls;
+pub mod tmux;
 pub mod trace;
+pub mod vm;
 
 pub use database::Databases;
 pub use judge::Answers;
@@ -25,3 +27,4 @@ pub use small_disk::SmallDisk;
 pub use system::System;
 pub use tls::TlsServer;
 pub use trace::Trace;
+pub use vm::Vm;
