@@ -98,6 +98,9 @@ pub enum Command {
     /// Download packages without installing them
     #[command(alias = "download")]
     Fetch(Fetch),
+    /// Look after services, of both worlds
+    #[command(subcommand)]
+    Service(Service),
     /// Look after the cache
     #[command(subcommand)]
     Cache(Cache),
@@ -260,6 +263,55 @@ pub struct Fetch {
     /// And everything that installing them here would need
     #[arg(short = 'R', long)]
     pub recursive: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Service {
+    /// List services: what runs, what is enabled, and where it stands in the start order
+    #[command(visible_alias = "ls")]
+    List,
+    /// Say whether services run; exit status 1 when one does not
+    Status {
+        /// Services
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Start services with the system
+    Enable {
+        /// Services
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Start them with the system no more
+    Disable {
+        /// Services
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Start services now
+    Start {
+        /// Services
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Stop services now
+    Stop {
+        /// Services
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Stop and start services
+    Restart {
+        /// Services
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Have services read their configuration again
+    Reload {
+        /// Services
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

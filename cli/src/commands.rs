@@ -10,6 +10,7 @@ mod image;
 mod index;
 mod package;
 mod query;
+mod service;
 mod source;
 mod update;
 
@@ -21,7 +22,7 @@ use clap::CommandFactory as _;
 use xpkg_model::Spec;
 use xpkg_pipeline::{Options, Session};
 
-use crate::args::{Cache, Cli, Command, Global, Key, Package, Source};
+use crate::args::{Cache, Cli, Command, Global, Key, Package, Service, Source};
 use crate::error::Failure;
 use crate::terminal::Terminal;
 use crate::terminal::outln;
@@ -103,6 +104,7 @@ pub fn run(cli: &Cli, terminal: &Arc<Terminal>) -> Result<Done, Failure> {
         Command::Check(arguments) => check::run(&context, arguments),
         Command::Fetch(arguments) => cache::fetch(&context, arguments),
         Command::Cache(command) => cache::run(&context, command),
+        Command::Service(command) => service::run(&context, command),
         Command::Source(command) => source::run(&context, command),
         Command::Key(command) => source::keys(&context, command),
         Command::Image(command) => image::run(&context, command),
@@ -129,6 +131,7 @@ fn writes_without_a_plan(command: &Command) -> bool {
         Command::Cache(command) => matches!(command, Cache::Clean { .. }),
         Command::Source(command) => !matches!(command, Source::List),
         Command::Key(command) => !matches!(command, Key::List),
+        Command::Service(command) => !matches!(command, Service::List | Service::Status { .. }),
         _ => false,
     }
 }

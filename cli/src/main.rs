@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the one crate that prints")]
 #![allow(missing_docs, reason = "arguments document themselves in --help; nothing here is public")]
 
+mod applets;
 mod args;
 mod commands;
 mod error;
@@ -21,6 +22,9 @@ fn main() -> ExitCode {
     // Maintainer scripts run in a copy of this program that has moved into the root: see install::helper.
     if arguments.nth(1).is_some_and(|a| a == xpkg_pipeline::HELPER_ARGUMENT) {
         return ExitCode::from(xpkg_pipeline::script_helper(arguments.collect()));
+    }
+    if let Some(code) = applets::asked_for(std::env::args_os()) {
+        return code;
     }
     if let Some(code) = fronts::asked_for(std::env::args_os()) {
         return code;

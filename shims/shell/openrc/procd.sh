@@ -4,7 +4,7 @@
 XPKG_OPENRC=/usr/lib/xpkg/openrc
 EXTRA_COMMANDS="$EXTRA_COMMANDS$(for xpkg_word in $XPKG_COMMANDS; do
 	[ "$xpkg_word" = reload ] || printf ' %s' "$xpkg_word"
-done)"
+done) status"
 
 # In a shell of its own, without the lock of procd.sh: what is left running must not hold it.
 xpkg_run() {
@@ -27,6 +27,8 @@ reload_service() {
 	*) restart ;;
 	esac
 }
+# Later versions of rc.common put their own in its place.
+status() { if running; then echo running; else echo "not running"; return 5; fi; }
 service_running() { procd_running "$XPKG_SERVICE"; }
 
 for xpkg_word in $XPKG_COMMANDS; do

@@ -14,7 +14,7 @@ use xpkg_model::{Adaptation, Ecosystem, Package, RelPath};
 
 use super::{compose, is_name, path};
 
-pub use read::{Depend, Script};
+pub use read::{Depend, Script, is_for_openrc};
 
 /// Where the scripts for OpenRC lie on a root without it.
 const MOVED: &str = "usr/lib/xpkg/alpine/init.d";
