@@ -52,6 +52,7 @@ pub(crate) fn adapt(
                 placement: state.placement,
                 probe: &probe,
                 contents: &|path| contents.read(path),
+                owner: &|path| contents.owner(path),
                 companion: &companion,
             },
         };
@@ -70,7 +71,7 @@ struct Told<'a> {
 impl Told<'_> {
     /// Every translator in turn.
     fn translate(&self) -> Result<Adaptation, String> {
-        let translators: [fn(&Foreign<'_>) -> Adaptation; 0] = [];
+        let translators: [fn(&Foreign<'_>) -> Adaptation; 1] = [xpkg_shims::services::translate];
         let mut whole = Adaptation::default();
         let mut scripts: Scripts = self.foreign.scripts.clone();
         for translate in translators {
@@ -114,11 +115,12 @@ fn delivered(facts: &PackageFacts) -> Vec<Delivered> {
 struct Contents<'a> {
     package: &'a FetchedPackage,
     kept: RefCell<Option<BTreeMap<RelPath, Vec<u8>>>>,
+    owners: RefCell<Option<BTreeMap<RelPath, (String, String)>>>,
 }
 
 impl<'a> Contents<'a> {
     fn new(package: &'a FetchedPackage) -> Self {
-        Self { package, kept: RefCell::default() }
+        Self { package, kept: RefCell::default(), owners: RefCell::default() }
     }
 
     fn read(&self, path: &RelPath) -> Option<Vec<u8>> {
@@ -136,6 +138,27 @@ impl<'a> Contents<'a> {
             self.kept.replace(Some(found));
         }
         wanted
+    }
+
+    /// Owner and group of a directory below `/var` or `/run`, the only ones that anybody asks for.
+    fn owner(&self, path: &RelPath) -> Option<(String, String)> {
+        let mut owners = self.owners.borrow_mut();
+        if owners.is_none() {
+            let dirs = ["var", "run"].map(RelPath::literal);
+            let mut found = BTreeMap::new();
+            self.package
+                .open()
+                .ok()?
+                .read_payload(&mut |entry, _| {
+                    if entry.kind == EntryKind::Dir && dirs.iter().any(|dir| entry.path.starts_with(dir)) {
+                        found.insert(entry.path.clone(), (entry.user.clone(), entry.group.clone()));
+                    }
+                    Ok(())
+                })
+                .ok()?;
+            *owners = Some(found);
+        }
+        owners.as_ref()?.get(path).cloned()
     }
 
     fn pass(&self, wants: &dyn Fn(&RelPath) -> bool) -> Option<BTreeMap<RelPath, Vec<u8>>> {

@@ -41,8 +41,10 @@ fn reach(universe: &mut Universe<'_>, is_root: &dyn Fn(MemberIx) -> bool) -> Has
         }
         let packages: Vec<_> =
             all.iter().filter(|m| reached.contains(m)).map(|m| universe.package(*m).clone()).collect();
-        let fires =
-            |m: &MemberIx| !reached.contains(m) && trigger::holds(universe.package(*m), packages.iter().map(|p| &**p));
+        let fires = |m: &MemberIx| {
+            !reached.contains(m)
+                && trigger::holds(universe.package(*m), universe.problem.host, packages.iter().map(|p| &**p))
+        };
         work = all.iter().copied().filter(fires).collect();
         if work.is_empty() {
             return reached;

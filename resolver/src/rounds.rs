@@ -332,14 +332,17 @@ impl<'u, 'a> Rounds<'u, 'a> {
         for new in present.iter().copied() {
             let package = self.universe.package(new).clone();
             let settled = self.universe.is_installed(new) || self.kept_back.contains(&new);
-            if settled || package.install_if.is_empty() || trigger::holds(&package, packages.iter().map(|p| &**p)) {
+            if settled
+                || package.install_if.is_empty()
+                || trigger::holds(&package, self.universe.problem.host, packages.iter().map(|p| &**p))
+            {
                 continue;
             }
             let Some(old) = self.universe.installed_named(package.ecosystem, &package.name) else { continue };
             let automatic = self.universe.problem.installed.get(package.ecosystem, &package.name);
             let others = packages.iter().filter(|p| p.name != package.name || p.ecosystem != package.ecosystem);
             if automatic.is_some_and(|p| !p.explicit)
-                && trigger::holds(self.universe.package(old), others.map(|p| &**p))
+                && trigger::holds(self.universe.package(old), self.universe.problem.host, others.map(|p| &**p))
                 && !self.is_needed(new, present)
             {
                 back.push(new);

@@ -1,16 +1,24 @@
 //! `install_if`: packages that come along when all they name is there. Only something new or changed sets them off, and what
-//! the host merely stands in for never does.
+//! the host merely stands in for does not, but for the init, whose services are translated.
 
 use std::collections::BTreeMap;
 
 use xpkg_model::dependency::is_shared;
+use xpkg_model::host::{Host, HostProvide};
 use xpkg_model::{Dependency, Package};
 
 use crate::needs::scopes;
 use crate::universe::{MemberIx, NameIx, Universe, meets_by_name};
 
-/// Whether every condition holds among the given packages.
-pub(crate) fn holds<'p>(package: &Package, present: impl Iterator<Item = &'p Package> + Clone) -> bool {
+/// The init that a host stands in for by translating what is written for it: what asks for it is of use there.
+const INIT: &str = "openrc";
+
+/// Whether every condition holds among the given packages, or is an init that the host stands in for.
+pub(crate) fn holds<'p>(package: &Package, host: &Host, present: impl Iterator<Item = &'p Package> + Clone) -> bool {
+    let given = |d: &Dependency| {
+        let of_host = |h: &HostProvide| h.ecosystem == Some(package.ecosystem) && d.met_by(package.scheme, &h.provide);
+        d.name == INIT && !d.conflict && host.provides.iter().any(of_host)
+    };
     let met = |d: &Dependency| {
         let worlds = scopes(d, package.ecosystem);
         present.clone().any(|p| {
@@ -18,7 +26,7 @@ pub(crate) fn holds<'p>(package: &Package, present: impl Iterator<Item = &'p Pac
                 && (meets_by_name(p, d) || p.provides.iter().any(|provide| d.met_by(p.scheme, provide)))
         })
     };
-    !package.install_if.is_empty() && package.install_if.iter().all(|d| met(d) != d.conflict)
+    !package.install_if.is_empty() && package.install_if.iter().all(|d| (met(d) || given(d)) != d.conflict)
 }
 
 /// Packages that an answer sets off, by name, best version first.
@@ -46,7 +54,7 @@ pub(crate) fn fired(universe: &mut Universe<'_>, present: &[MemberIx]) -> BTreeM
                 }
             };
             for candidate in found {
-                if holds(&candidate, packages.iter().map(|p| &**p)) {
+                if holds(&candidate, universe.problem.host, packages.iter().map(|p| &**p)) {
                     let ix = universe.admit_one(candidate);
                     let known = universe.member(ix);
                     if known.refused.is_none() && known.installed.is_none() && !present.contains(&ix) {

@@ -72,7 +72,7 @@ fn reasons(universe: &mut Universe<'_>, member: MemberIx, told: &mut BTreeSet<Me
         nodes.push(Node::new(what, because));
     }
     let others = all.iter().filter(|m| **m != member).map(|m| &**universe.package(*m));
-    if trigger::holds(&package, others) {
+    if trigger::holds(&package, universe.problem.host, others) {
         let conditions: Vec<String> = package.install_if.iter().map(ToString::to_string).collect();
         nodes.push(Node::leaf(What::InstallIf { package: titled(&package), conditions }));
     }

@@ -44,6 +44,8 @@ pub struct Foreign<'a> {
     /// Content of a small regular file of the payload; `None` when there is none, or it is larger than
     /// [`MAX_CONTENT`] bytes.
     pub contents: &'a dyn Fn(&RelPath) -> Option<Vec<u8>>,
+    /// Names of the owner and the group of a path of the payload, where it says them.
+    pub owner: &'a dyn Fn(&RelPath) -> Option<(String, String)>,
     /// Whether a package of the same world is on the root once the plan is done.
     pub companion: &'a dyn Fn(&str) -> bool,
 }

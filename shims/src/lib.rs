@@ -23,5 +23,5 @@ pub mod services;
 
 pub use error::Error;
 pub use foreign::{Delivered, Foreign};
-pub use probe::{HostProbe, Libc, NativeSoname, RootProbe};
+pub use probe::{Command, HostProbe, Libc, NativeSoname, RootProbe};
 pub use rules::{Rules, load_builtin};

@@ -45,6 +45,10 @@ pub struct Command {
 pub trait HostProbe {
     /// Whether something is at an absolute path, links followed.
     fn exists(&self, path: &str) -> bool;
+    /// Where an absolute path leads once its links are followed; `None` when nothing is there.
+    fn leads_to(&self, _path: &str) -> Option<String> {
+        None
+    }
     /// Version of an installed native package, raw.
     fn native_package(&self, name: &str) -> Option<String>;
     /// Architecture words that the native manager accepts (`/etc/apk/arch`, opkg's `arch` lines), `noarch` left out.
@@ -120,6 +124,10 @@ impl<'a> RootProbe<'a> {
 }
 
 impl HostProbe for RootProbe<'_> {
+    fn leads_to(&self, path: &str) -> Option<String> {
+        self.real(path).map(|real| real.to_string())
+    }
+
     fn exists(&self, path: &str) -> bool {
         self.real(path).is_some()
     }

@@ -7,12 +7,14 @@
 
 pub mod compose;
 pub mod openrc;
+#[cfg(test)]
+mod testing;
 pub mod volatile;
 
 use serde::{Deserialize, Serialize};
-use xpkg_model::RelPath;
+use xpkg_model::{Adaptation, Ecosystem, RelPath};
 
-use crate::HostProbe;
+use crate::{Foreign, HostProbe};
 
 /// What starts the services of a root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,19 @@ impl Init {
             Self::None
         }
     }
+}
+
+/// What a foreign package's services, and what it keeps in directories that a restart empties, ask for on this root.
+pub fn translate(foreign: &Foreign<'_>) -> Adaptation {
+    let mut adaptation = Adaptation::default();
+    if foreign.native == Ecosystem::Openwrt && foreign.package.ecosystem == Ecosystem::Alpine {
+        openrc::translate(foreign, &mut adaptation);
+        let memory = |at: String| ["/tmp", "/run"].iter().any(|dir| at == *dir || at.starts_with(&format!("{dir}/")));
+        if foreign.probe.leads_to("/var").is_some_and(memory) {
+            volatile::translate(foreign, &mut adaptation);
+        }
+    }
+    adaptation
 }
 
 /// A name that may be a service's on either side, and is safe in a path and in a script.

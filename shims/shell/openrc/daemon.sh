@@ -96,12 +96,24 @@ xpkg_supervisor() {
 	return 1
 }
 
+# The option that keeps a program in the foreground, for those whose manual has one and whose reload keeps their process:
+# procd can then look after them where there is no xpkg.
+xpkg_foreground() {
+	case ${1##*/} in
+	sshd | sshd.pam | sshd.krb5) echo -D ;;
+	chronyd) echo -n ;;
+	dnsmasq) echo -k ;;
+	dbus-daemon) echo --nofork ;;
+	*) return 1 ;;
+	esac
+}
+
 # --- start-stop-daemon and supervise-daemon ----------------------------------------------------------------------------
 
 xpkg_daemon() {
 	local action='' exec='' startas='' background='' user='' group='' dir='' umask='' nice='' pidfile='' root='' name=''
 	local signal=TERM signalled='' retry='' out='' err='' oknodo='' supervise='' test='' delay=5 max=5 period=3600
-	local environment='' option value has pids pid words
+	local environment='' foreground option value has pids pid words
 	while [ $# -gt 0 ]; do
 		option=$1 has=
 		case $option in
@@ -197,6 +209,10 @@ xpkg_daemon() {
 		esac
 	fi
 	[ -z "$test" ] || return 0
+	foreground=
+	if [ -z "$background$supervise" ] && [ -n "$XPKG_INSTANCES" ] && ! xpkg_supervisor >/dev/null; then
+		! foreground=$(xpkg_foreground "$exec") || { set -- "$foreground" "$@"; pidfile=; }
+	fi
 	set -- "$exec" "$@"
 	# What procd has no word for is done by a shell that then becomes the program.
 	words=
@@ -212,7 +228,7 @@ xpkg_daemon() {
 		[ -z "$err" ] || words="$words 2>>$(xpkg_quoted "$err")"
 		set -- /bin/sh -c "$words" "$RC_SVCNAME" "$@"
 	fi
-	if [ -n "$background$supervise" ]; then
+	if [ -n "$background$supervise$foreground" ]; then
 		xpkg_instance "$@"
 		return
 	fi
@@ -246,7 +262,7 @@ xpkg_instance() {
 		[ -n "$err" ] || echo "procd_set_param stderr 1"
 		set --
 		for variable in $(xpkg_exported); do
-			case " $XPKG_EXPORTED XPKG_INSTANCES XPKG_EXPORTED XPKG_LIB XPKG_STATE RC_DEFAULTLEVEL PWD OLDPWD SHLVL _ " in
+			case " $XPKG_EXPORTED XPKG_INSTANCES XPKG_EXPORTED XPKG_LIB XPKG_OPENRC XPKG_STATE RC_DEFAULTLEVEL PWD OLDPWD SHLVL _ " in
 			*" $variable "*) continue ;;
 			esac
 			eval "value=\$$variable"

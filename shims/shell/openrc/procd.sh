@@ -1,7 +1,6 @@
 # The procd side of a service that was written for OpenRC: read by a script of OpenWrt's rc.common that sets XPKG_SCRIPT,
-# XPKG_NAME, XPKG_SERVICE (its own name, the same unless another has it) and XPKG_COMMANDS. What runs and how is told by run.sh; procd starts it. Part of xpkg.
+# XPKG_NAME, XPKG_SERVICE (its own name, the same unless another has it), XPKG_COMMANDS and XPKG_OPENRC (where this lies). What runs and how is told by run.sh; procd starts it. Part of xpkg.
 
-XPKG_OPENRC=/usr/lib/xpkg/openrc
 EXTRA_COMMANDS="$EXTRA_COMMANDS$(for xpkg_word in $XPKG_COMMANDS; do
 	[ "$xpkg_word" = reload ] || printf ' %s' "$xpkg_word"
 done) status"

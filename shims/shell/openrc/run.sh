@@ -11,21 +11,22 @@ RC_SERVICE=$1 RC_SVCNAME=$2 xpkg_command=$3
 shift 3
 
 XPKG_LIB=/usr/lib/xpkg
+XPKG_OPENRC=${0%/*}
 XPKG_STATE=/var/run/xpkg/openrc/$RC_SVCNAME
 SVCNAME=$RC_SVCNAME
-RC_UNAME=Linux RC_SYS='' RC_LIBEXECDIR=$XPKG_LIB/openrc RC_SVCDIR=/var/run/xpkg/openrc
+RC_UNAME=Linux RC_SYS='' RC_LIBEXECDIR=$XPKG_OPENRC RC_SVCDIR=/var/run/xpkg/openrc
 RC_RUNLEVEL=${RC_RUNLEVEL:-default} RC_CMD=${RC_CMD:-$xpkg_command}
 RC_CONFDIR=/etc/conf.d
 EINFO_QUIET=${EINFO_QUIET:-no} EINFO_VERBOSE=${EINFO_VERBOSE:-no}
-PATH=$XPKG_LIB/openrc/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH=$XPKG_OPENRC/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export RC_SERVICE RC_SVCNAME SVCNAME RC_UNAME RC_RUNLEVEL RC_CMD RC_SVCDIR RC_LIBEXECDIR PATH
 mkdir -p "$XPKG_STATE" || exit 1
 
-. "$XPKG_LIB/openrc/functions.sh"
-. "$XPKG_LIB/openrc/daemon.sh"
+. "$XPKG_OPENRC/functions.sh"
+. "$XPKG_OPENRC/daemon.sh"
 # What a service exports goes into the environment of its program.
 XPKG_EXPORTED=" $(xpkg_exported) "
-export XPKG_LIB XPKG_STATE XPKG_EXPORTED
+export XPKG_LIB XPKG_OPENRC XPKG_STATE XPKG_EXPORTED
 
 # --- the service's own variables and functions -------------------------------------------------------------------------
 

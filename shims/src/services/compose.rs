@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use xpkg_model::adaptation::COMPOSED;
 use xpkg_model::payload::ScriptKind;
 
 /// Adds shell lines to the script of this kind: before what is there already when `before`, else behind it. `own` is the
@@ -18,13 +19,13 @@ pub fn add(
     let base = scripts.get(&kind).map(Vec::as_slice).or(own).unwrap_or_default();
     let base = base.trim_ascii();
     if base.is_empty() {
-        scripts.insert(kind, format!("#!/bin/sh\n{lines}").into_bytes());
+        scripts.insert(kind, format!("#!/bin/sh\n{COMPOSED}\n{lines}").into_bytes());
         return true;
     }
     if !is_shell(base) {
         return false;
     }
-    let mut text = b"#!/bin/sh\n".to_vec();
+    let mut text = format!("#!/bin/sh\n{COMPOSED}\n").into_bytes();
     if before {
         text.extend(lines.as_bytes());
     }
@@ -85,6 +86,6 @@ mod tests {
     #[test]
     fn other_languages_stay_alone() {
         assert_eq!(composed("#!/usr/bin/lua\nprint(1)", "echo ours\n", false), None);
-        assert_eq!(composed("", "echo ours\n", false).unwrap(), "#!/bin/sh\necho ours\n");
+        assert_eq!(composed("", "echo ours\n", false).unwrap(), "#!/bin/sh\n# Composed by xpkg\necho ours\n");
     }
 }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use xpkg_model::adaptation::{Added, AddedKind};
-use xpkg_model::payload::{Entry, EntryKind};
-use xpkg_model::{Adaptation, Ecosystem, Package, RelPath};
+use xpkg_model::payload::EntryKind;
+use xpkg_model::{Adaptation, Ecosystem, RelPath};
 
 use super::path;
+use crate::{Delivered, Foreign};
 
 /// Where the lists lie; shell/openrc/functions.sh carries them out.
 pub const LISTS: &str = "usr/lib/xpkg/volatile";
@@ -19,14 +20,15 @@ const VOLATILE: [&str; 2] = ["var", "run"];
 /// How many lines one list has.
 const MAX_LINES: usize = 512;
 
-/// Adds to `adaptation` what this package's entries ask for. Only for roots whose `/var` is memory.
-pub fn adapt(package: &Package, entries: &[Entry], adaptation: &mut Adaptation) {
+/// Adds to `adaptation` what this package's directories ask for. Only for roots whose `/var` is memory.
+pub fn translate(foreign: &Foreign<'_>, adaptation: &mut Adaptation) {
+    let package = foreign.package;
     let mut lasting: BTreeMap<RelPath, RelPath> = BTreeMap::new();
     let mut list = String::new();
     let mut lines = 0;
-    let mut lost: Vec<&Entry> = Vec::new();
+    let mut lost: Vec<&Delivered> = Vec::new();
     let mut dropped = BTreeSet::new();
-    for entry in entries.iter().filter(|e| is_volatile(&e.path)) {
+    for entry in foreign.files.iter().filter(|e| is_volatile(&e.path)) {
         if let Some(top) = top_of_lasting(&entry.path) {
             if let Some(to) = kept(package.ecosystem, &top) {
                 lasting.insert(top, to);
@@ -39,7 +41,8 @@ pub fn adapt(package: &Package, entries: &[Entry], adaptation: &mut Adaptation) 
             EntryKind::Dir if LASTING.iter().any(|l| entry.path == RelPath::literal(l)) => {}
             EntryKind::Dir if lines < MAX_LINES && is_plain(&entry.path) => {
                 lines += 1;
-                let (user, group) = (owner(&entry.user, entry.uid), owner(&entry.group, entry.gid));
+                let (user, group) = (foreign.owner)(&entry.path).unwrap_or_default();
+                let (user, group) = (owner(&user), owner(&group));
                 let _ = writeln!(list, "d {:04o} {user} {group} {}", entry.mode & 0o7777, entry.path);
             }
             EntryKind::Dir => {}
@@ -87,53 +90,48 @@ fn is_plain(path: &RelPath) -> bool {
     path.as_bytes().iter().all(|b| b.is_ascii_graphic() && !b"'\"\\$`*?[".contains(b))
 }
 
-fn owner(name: &str, id: u32) -> String {
+/// A name that a line can hold; what nobody owns is root's.
+fn owner(name: &str) -> &str {
     let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-    if plain { name.to_owned() } else { id.to_string() }
+    if plain { name } else { "root" }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::translated;
     use super::*;
-
-    fn entry(path: &'static str, kind: EntryKind, mode: u32, user: &str) -> Entry {
-        let name = user.to_owned();
-        Entry { user: name.clone(), group: name, ..Entry::new(RelPath::literal(path), kind, mode) }
-    }
 
     #[test]
     fn what_lasts_is_linked_and_the_rest_made_anew() {
-        let entries = [
-            entry("usr/sbin/chronyd", EntryKind::File, 0o755, "root"),
-            entry("var", EntryKind::Dir, 0o755, "root"),
-            entry("var/lib", EntryKind::Dir, 0o755, "root"),
-            entry("var/lib/chrony", EntryKind::Dir, 0o750, "chrony"),
-            entry("var/lib/chrony/keys", EntryKind::File, 0o640, "chrony"),
-            entry("var/log/chrony", EntryKind::Dir, 0o755, "chrony"),
-            entry("run/chrony", EntryKind::Dir, 0o750, "chrony"),
-            entry("var/empty/$(x)", EntryKind::Dir, 0o755, "root"),
-            entry("var/cache/made", EntryKind::File, 0o644, "root"),
+        let files = [
+            ("usr/sbin/chronyd", EntryKind::File),
+            ("var", EntryKind::Dir),
+            ("var/lib", EntryKind::Dir),
+            ("var/lib/chrony", EntryKind::Dir),
+            ("var/lib/chrony/keys", EntryKind::File),
+            ("var/log/chrony", EntryKind::Dir),
+            ("run/chrony", EntryKind::Dir),
+            ("var/empty/$(x)", EntryKind::Dir),
+            ("var/cache/made", EntryKind::File),
         ];
-        let mut adaptation = Adaptation::default();
-        adapt(&Package::new(Ecosystem::Alpine, "chrony", "4.5-r0"), &entries, &mut adaptation);
+        let adaptation = translated("chrony", &files, &[], &[("/var", "/tmp")]);
         let to = RelPath::literal("usr/lib/xpkg/alpine/var/lib/chrony");
         assert_eq!(adaptation.moved, [(RelPath::literal("var/lib/chrony"), to)].into());
         assert_eq!(adaptation.left_out.keys().map(ToString::to_string).collect::<Vec<_>>(), ["/run"]);
         let [added] = adaptation.added.as_slice() else { unreachable!("{:?}", adaptation.added) };
         assert_eq!(added.path, RelPath::literal("usr/lib/xpkg/volatile/chrony"));
         let AddedKind::File(text) = &added.kind else { unreachable!() };
-        let want = "d 0755 chrony chrony /var/log/chrony\nd 0750 chrony chrony /run/chrony\n\
+        let want = "d 0755 chrony chrony /var/log/chrony\nd 0755 chrony chrony /run/chrony\n\
             l /usr/lib/xpkg/alpine/var/lib/chrony /var/lib/chrony\n";
         assert_eq!(String::from_utf8_lossy(text), want);
         assert_eq!(adaptation.notes, ["/var/cache/made lies in memory here and is gone after a restart"]);
     }
 
     #[test]
-    fn nothing_below_var_is_nothing() {
-        let mut adaptation = Adaptation::default();
-        let entries =
-            [entry("usr/bin/jq", EntryKind::File, 0o755, "root"), entry("var", EntryKind::Dir, 0o755, "root")];
-        adapt(&Package::new(Ecosystem::Alpine, "jq", "1-r0"), &entries, &mut adaptation);
-        assert!(adaptation.is_nothing(), "{adaptation:?}");
+    fn only_where_var_is_memory() {
+        let files = [("var/lib/chrony", EntryKind::Dir)];
+        assert!(translated("chrony", &files, &[], &[("/var", "/var")]).is_nothing());
+        let files = [("usr/bin/jq", EntryKind::File), ("var", EntryKind::Dir)];
+        assert!(translated("jq", &files, &[], &[("/var", "/tmp")]).is_nothing());
     }
 }

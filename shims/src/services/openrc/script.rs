@@ -12,7 +12,14 @@ use super::{Script, order};
 const RUNS: &str = "if [ -S /var/run/ubus/ubus.sock ] || [ -S /var/run/ubus.sock ]; then\n";
 
 /// The script in `/etc/init.d`.
-pub(super) fn init(service: &str, name: &str, original: &RelPath, script: &Script, start: u32) -> String {
+pub(super) fn init(
+    service: &str,
+    name: &str,
+    original: &RelPath,
+    script: &Script,
+    start: u32,
+    library: &str,
+) -> String {
     let mut text = format!(
         "#!/bin/sh /etc/rc.common\n\
          # Made by xpkg for procd from {original}, which was written for OpenRC. Settings: /etc/conf.d/{name}.\n\n\
@@ -21,8 +28,8 @@ pub(super) fn init(service: &str, name: &str, original: &RelPath, script: &Scrip
     );
     let _ = writeln!(
         text,
-        "XPKG_SCRIPT={original}\nXPKG_NAME={name}\nXPKG_SERVICE={service}\nXPKG_COMMANDS=\"{}\"\n\n\
-         . /usr/lib/xpkg/openrc/procd.sh",
+        "XPKG_SCRIPT={original}\nXPKG_NAME={name}\nXPKG_SERVICE={service}\nXPKG_COMMANDS=\"{}\"\n\
+         XPKG_OPENRC=/{library}\n\n. $XPKG_OPENRC/procd.sh",
         script.commands.join(" ")
     );
     text
@@ -70,11 +77,18 @@ mod tests {
     #[test]
     fn texts() {
         let script = Script { commands: vec!["checkconfig".to_owned(), "reload".to_owned()], ..Script::default() };
-        let text = init("sshd", "sshd", &RelPath::literal("usr/lib/xpkg/alpine/init.d/sshd"), &script, 60);
+        let text = init(
+            "sshd",
+            "sshd",
+            &RelPath::literal("usr/lib/xpkg/alpine/init.d/sshd"),
+            &script,
+            60,
+            "usr/lib/xpkg/openrc/x",
+        );
         let want = "#!/bin/sh /etc/rc.common\n\
             # Made by xpkg for procd from /usr/lib/xpkg/alpine/init.d/sshd, which was written for OpenRC. Settings: /etc/conf.d/sshd.\n\n\
             USE_PROCD=1\nSTART=60\nSTOP=40\nXPKG_SCRIPT=/usr/lib/xpkg/alpine/init.d/sshd\nXPKG_NAME=sshd\n\
-            XPKG_SERVICE=sshd\nXPKG_COMMANDS=\"checkconfig reload\"\n\n. /usr/lib/xpkg/openrc/procd.sh\n";
+            XPKG_SERVICE=sshd\nXPKG_COMMANDS=\"checkconfig reload\"\nXPKG_OPENRC=/usr/lib/xpkg/openrc/x\n\n. $XPKG_OPENRC/procd.sh\n";
         assert_eq!(text, want);
         assert!(on_install(&[]).is_empty());
         for text in [on_install(&["a".into()]), on_upgrade(&["a".into()]), on_removal(&["a".into()], true)] {
