@@ -88,7 +88,9 @@ fn with_apk(system: &System, workshop: &Workshop, files: &[PathBuf], names: &[&s
         workshop.xpkg.ok(["index".into(), "--format".into(), "apk2".into(), "--sign".into(), key, dir]);
         system.ok(["apk", "add", "--repository", "/root/in"].into_iter().chain(names.iter().copied()));
     } else {
-        system.ok(["apk", "add"].into_iter().chain(inside.iter().map(String::as_str)));
+        // The root may lie in memory, where apk warns that such a package is lost at the next start.
+        let add = ["apk", "add", "--force-non-repository"];
+        system.ok(add.into_iter().chain(inside.iter().map(String::as_str)));
     }
     assert!(system.sh(line).stdout.contains(said), "{line}");
     let audit = system.ok(["apk", "audit", "--system"]).stdout;
