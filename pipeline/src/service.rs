@@ -131,7 +131,8 @@ impl Session {
             (Init::Openrc, ServiceAction::Enable) => format!("rc-update add {name} {RUNLEVEL}"),
             (Init::Openrc, ServiceAction::Disable) => format!("rc-update --all delete {name}"),
             (Init::Openrc, action) => format!("rc-service {name} {}", action.as_str()),
-            (_, action) => format!("/etc/init.d/{name} {}", action.as_str()),
+            // rc.common cannot even enable a service without its lock, and a tree that nobody booted has none.
+            (_, action) => format!("mkdir -p /var/lock; /etc/init.d/{name} {}", action.as_str()),
         };
         self.run_in_root(name, &command).and_then(|(said, failed)| match failed {
             None => Ok(said),

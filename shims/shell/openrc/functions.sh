@@ -206,7 +206,10 @@ xpkg_volatile() {
 			case $kind in
 			d)
 				[ ! -d "$path" ] || continue
-				mkdir -p "$path" && chmod "$mode" "$path" && chown "$user:$group" "$path"
+				mkdir -p "$path" || continue
+				# The group may be one that this system does not have.
+				chown "$user:$group" "$path" 2>/dev/null || chown "$user" "$path" 2>/dev/null
+				chmod "$mode" "$path"
 				;;
 			l)
 				# mode is the target here and user the path.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use xpkg_model::adaptation::{Added, AddedKind};
-use xpkg_model::payload::EntryKind;
+use xpkg_model::payload::{EntryKind, ScriptKind};
 use xpkg_model::{Adaptation, Ecosystem, RelPath};
 
-use super::path;
+use super::{compose, path};
 use crate::{Delivered, Foreign};
 
 /// Where the lists lie; shell/openrc/functions.sh carries them out.
@@ -24,7 +24,7 @@ const MAX_LINES: usize = 512;
 pub fn translate(foreign: &Foreign<'_>, adaptation: &mut Adaptation) {
     let package = foreign.package;
     let mut lasting: BTreeMap<RelPath, RelPath> = BTreeMap::new();
-    let mut list = String::new();
+    let (mut list, mut unlink) = (String::new(), String::new());
     let mut lines = 0;
     let mut lost: Vec<&Delivered> = Vec::new();
     let mut dropped = BTreeSet::new();
@@ -55,7 +55,13 @@ pub fn translate(foreign: &Foreign<'_>, adaptation: &mut Adaptation) {
     }
     for (from, to) in lasting.into_iter().filter(|_| lines < MAX_LINES) {
         let _ = writeln!(list, "l {to} {from}");
+        let _ = writeln!(unlink, "[ ! -L {from} ] || rm -f {from}");
         adaptation.moved.insert(from, to);
+    }
+    // The links are nobody's but ours: they go with the package, whoever removes it.
+    let own = foreign.scripts.get(&ScriptKind::PreDeinstall).map(Vec::as_slice);
+    if !unlink.is_empty() {
+        compose::add(&mut adaptation.scripts, own, ScriptKind::PreDeinstall, &unlink, true);
     }
     for at in dropped {
         adaptation.left_out.insert(at, "made at every start".to_owned());
@@ -124,6 +130,8 @@ mod tests {
         let want = "d 0755 chrony chrony /var/log/chrony\nd 0755 chrony chrony /run/chrony\n\
             l /usr/lib/xpkg/alpine/var/lib/chrony /var/lib/chrony\n";
         assert_eq!(String::from_utf8_lossy(text), want);
+        let script = adaptation.scripts.get(&ScriptKind::PreDeinstall).unwrap();
+        assert!(String::from_utf8_lossy(script).contains("rm -f /var/lib/chrony\n"));
         assert_eq!(adaptation.notes, ["/var/cache/made lies in memory here and is gone after a restart"]);
     }
 

@@ -11,6 +11,9 @@ use super::{Script, order};
 /// enabled and not started.
 const RUNS: &str = "if [ -S /var/run/ubus/ubus.sock ] || [ -S /var/run/ubus.sock ]; then\n";
 
+/// rc.common cannot even enable a service without it, and a tree that nobody booted has none.
+const LOCKS: &str = "mkdir -p /var/lock\n";
+
 /// The script in `/etc/init.d`.
 pub(super) fn init(
     service: &str,
@@ -42,7 +45,7 @@ pub(super) fn on_install(started: &[String]) -> String {
     }
     let list = started.join(" ");
     format!(
-        "for service in {list}; do /etc/init.d/$service enable; done\n{RUNS}\
+        "{LOCKS}for service in {list}; do /etc/init.d/$service enable; done\n{RUNS}\
          \tfor service in {list}; do /etc/init.d/$service start || echo \"service $service does not start\"; done\nfi\n"
     )
 }
@@ -50,7 +53,7 @@ pub(super) fn on_install(started: &[String]) -> String {
 /// After an upgrade: what is enabled stays so, at the place that the new script names; what runs runs the new version.
 pub(super) fn on_upgrade(names: &[String]) -> String {
     format!(
-        "for service in {}; do\n\
+        "{LOCKS}for service in {}; do\n\
          \tls /etc/rc.d/S[0-9][0-9]$service >/dev/null 2>&1 || continue\n\
          \t/etc/init.d/$service disable\n\t/etc/init.d/$service enable\n\
          \t{RUNS}\t\t/etc/init.d/$service restart || echo \"service $service does not start\"\n\tfi\ndone\n",
@@ -62,7 +65,7 @@ pub(super) fn on_upgrade(names: &[String]) -> String {
 pub(super) fn on_removal(names: &[String], opkg: bool) -> String {
     let unless = if opkg { "\t[ \"$1\" = upgrade ] || " } else { "\t" };
     format!(
-        "for service in {}; do\n\
+        "{LOCKS}for service in {}; do\n\
          \t[ -x /etc/init.d/$service ] || continue\n\
          \t{}\t\t/etc/init.d/$service stop\n\tfi\n{unless}/etc/init.d/$service disable\ndone\n",
         names.join(" "),
