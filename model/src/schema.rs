@@ -10,7 +10,7 @@ pub const STATE: Version = Version::new(1, 1, 0);
 /// Catalogue files; rebuilt when they differ.
 pub const CATALOGUE: Version = Version::new(1, 1, 0);
 /// `shims/rules/*.toml` and `repos/profiles/*.toml`.
-pub const RULES: Version = Version::new(1, 0, 0);
+pub const RULES: Version = Version::new(1, 1, 0);
 /// The version of xpkg itself, for `requires-xpkg` in rule files.
 pub fn program() -> Version {
     // The manifest's own version: cargo has parsed it already.

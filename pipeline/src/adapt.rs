@@ -16,7 +16,7 @@ use xpkg_model::{Action, Ecosystem, ElfFacts, Plan, RelPath};
 use xpkg_repos::facts::EntryType;
 use xpkg_repos::{FetchedPackage, PackageFacts};
 use xpkg_shims::foreign::MAX_CONTENT;
-use xpkg_shims::{Delivered, Foreign};
+use xpkg_shims::{Delivered, Foreign, Rules};
 
 use crate::error::Error;
 use crate::prepare::{Ground, Learning};
@@ -29,6 +29,7 @@ pub(crate) fn adapt(
     ground: &Ground<'_>,
     plan: &Plan,
     installed: &Installed,
+    rules: &Rules,
     state: &Learning,
 ) -> Result<Adaptations, Error> {
     let mut adaptations = Adaptations::new();
@@ -51,6 +52,7 @@ pub(crate) fn adapt(
                 control: &meta.control_files,
                 placement: state.placement,
                 probe: &probe,
+                rules,
                 contents: &|path| contents.read(path),
                 owner: &|path| contents.owner(path),
                 companion: &companion,
@@ -71,7 +73,8 @@ struct Told<'a> {
 impl Told<'_> {
     /// Every translator in turn.
     fn translate(&self) -> Result<Adaptation, String> {
-        let translators: [fn(&Foreign<'_>) -> Adaptation; 1] = [xpkg_shims::services::translate];
+        let translators: [fn(&Foreign<'_>) -> Adaptation; 2] =
+            [xpkg_shims::rules::translate, xpkg_shims::services::translate];
         let mut whole = Adaptation::default();
         let mut scripts: Scripts = self.foreign.scripts.clone();
         for translate in translators {

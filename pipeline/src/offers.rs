@@ -1,5 +1,5 @@
-//! What may be chosen from: the catalogue, with the shipped hints about OpenWrt's sonames and what reading files has taught
-//! about needs that no index mentions.
+//! What may be chosen from: the catalogue, with the shipped hints about OpenWrt's sonames, what reading files has taught
+//! about needs that no index mentions, and what rules say of single packages' needs on this root.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use xpkg_model::candidates::CandidatesError;
 use xpkg_model::{Candidates, Dependency, Ecosystem, Package, PackageKey, Requirement};
 use xpkg_repos::Catalogue;
+use xpkg_shims::Rules;
 
 /// Needs that a package's ELF files have beyond what its index says: `so:` names by package.
 pub type ProvenNeeds = BTreeMap<PackageKey, Vec<String>>;
@@ -20,6 +21,10 @@ pub struct Offers<'a> {
     pub needs: &'a ProvenNeeds,
     /// `@tags` that the request or the native world names: only then a tagged repository takes part, as with apk.
     pub tags: &'a BTreeSet<String>,
+    /// What foreign packages need here that their indexes do not say, and the other way.
+    pub rules: &'a Rules,
+    /// The root's own world.
+    pub native: Ecosystem,
 }
 
 impl Offers<'_> {
@@ -31,6 +36,10 @@ impl Offers<'_> {
         packages
             .into_iter()
             .filter(named)
+            .map(|package| match self.rules.depends(self.native, &package) {
+                Some(depends) => Arc::new(Package { depends, ..(*package).clone() }),
+                None => package,
+            })
             .map(|package| match self.needs.get(&package.key()) {
                 Some(needs) => Arc::new(with_needs(&package, needs)),
                 None => package,

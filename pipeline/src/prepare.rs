@@ -182,7 +182,7 @@ pub fn prepare(
     loop {
         let stage = |name| ground.observer.event(Event::Stage { name, items: None });
         stage("resolving");
-        let offers = Offers { catalogue: &catalogue, needs: &state.needs, tags: &tags };
+        let offers = Offers { catalogue: &catalogue, needs: &state.needs, tags: &tags, rules: &rules, native };
         let problem =
             Problem { installed: &installed, host: &host, candidates: &offers, request, learnt: &state.learnt };
         let solution = xpkg_resolver::solve(&problem).map_err(Box::new)?;
@@ -193,7 +193,7 @@ pub fn prepare(
         let learnt = |state: &Learning| state.learnt.len() + state.needs.values().map(Vec::len).sum::<usize>();
         if learnt(&state) == before {
             stage("checking");
-            let adaptations = crate::adapt::adapt(ground, &plan, &installed, &state)?;
+            let adaptations = crate::adapt::adapt(ground, &plan, &installed, &rules, &state)?;
             verdicts = checker.check(&plan, &adaptations, &mut state)?;
             let provider = crate::provider::generate(ground, &host, &installed, &libraries, &plan)?;
             if learnt(&state) == before && depth == Depth::Fetch {

@@ -7,7 +7,7 @@ use xpkg_model::adaptation::Placement;
 use xpkg_model::payload::{EntryKind, Scripts};
 use xpkg_model::{Ecosystem, ElfFacts, Package, RelPath};
 
-use crate::HostProbe;
+use crate::{HostProbe, Rules};
 
 /// One path of a package's payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Foreign<'a> {
     pub placement: Placement,
     /// The root as it is now.
     pub probe: &'a dyn HostProbe,
+    /// The rules that hold for it.
+    pub rules: &'a Rules,
     /// Content of a small regular file of the payload; `None` when there is none, or it is larger than
     /// [`MAX_CONTENT`] bytes.
     pub contents: &'a dyn Fn(&RelPath) -> Option<Vec<u8>>,

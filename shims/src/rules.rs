@@ -2,6 +2,7 @@
 //! This file reads them; `rules/host.rs` applies them to a root.
 
 mod host;
+mod packages;
 
 use globset::{Glob, GlobMatcher};
 use semver::{Version, VersionReq};
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use xpkg_model::{Dependency, Ecosystem, Provide, schema};
 
 use crate::{Error, Libc};
+pub use packages::{Setting, translate};
 
 /// Largest rule file, in bytes.
 const MAX_TEXT: usize = 1 << 20;
@@ -65,6 +67,12 @@ struct RuleFile {
     library: Vec<LibraryRow>,
     #[serde(default)]
     mask: Vec<MaskRow>,
+    #[serde(default)]
+    package: Vec<packages::PackageRow>,
+    #[serde(default)]
+    path: Vec<packages::PathRow>,
+    #[serde(default)]
+    setting: Vec<packages::Setting>,
     #[serde(default)]
     commands: CommandRow,
 }
@@ -141,7 +149,8 @@ fn parse(name: &str, text: &str) -> Result<RuleFile, Error> {
         return Err(malformed(format!("`native` and `foreign` are both {}", rules.native)));
     }
     let rows = [rules.arch.len(), rules.provide.len(), rules.library.len(), rules.mask.len()];
-    if rows.into_iter().max() > Some(MAX_ROWS) {
+    let more = [rules.package.len(), rules.path.len(), rules.setting.len()];
+    if rows.into_iter().chain(more).max() > Some(MAX_ROWS) {
         return Err(Error::Limit { file: file(), what: "the number of its rows", limit: MAX_ROWS });
     }
     for written in
@@ -149,6 +158,7 @@ fn parse(name: &str, text: &str) -> Result<RuleFile, Error> {
     {
         rule_name(written, &rules, "0", Some("1")).map_err(&malformed)?;
     }
+    packages::check(&rules).map_err(&malformed)?;
     for pattern in rules.arch.iter().flat_map(|row| &row.native) {
         glob(pattern).map_err(&malformed)?;
     }
@@ -205,7 +215,7 @@ mod tests {
     #[test]
     fn versions_are_checked_before_the_rest() {
         let newer = HEAD.replace("1.0.0", "2.1.0") + "what = 'this version does not know'\n";
-        assert_eq!(refusal(&newer), "x.toml: its schema 2.1.0 is not one that this xpkg reads (1.0.0)");
+        assert_eq!(refusal(&newer), "x.toml: its schema 2.1.0 is not one that this xpkg reads (1.1.0)");
         assert!(refusal(&HEAD.replace("0.1.0", "99.0.0")).contains("needs xpkg >=99.0.0"));
         assert!(refusal(&(HEAD.to_owned() + "what = 1\n")).contains("unknown field `what`"));
     }

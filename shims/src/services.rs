@@ -2,11 +2,13 @@
 //! and scripts; they start nothing.
 //!
 //! - [`openrc`]: services written for OpenRC, under procd
+//! - [`procd`]: services written for OpenWrt's procd, under OpenRC
 //! - [`compose`]: steps that are put behind or before a package's own maintainer script
 //! - [`volatile`]: what a package keeps below a `/var` that is emptied at every start
 
 pub mod compose;
 pub mod openrc;
+pub mod procd;
 #[cfg(test)]
 mod testing;
 pub mod volatile;
@@ -31,10 +33,11 @@ pub enum Init {
 impl Init {
     /// The init of a root, by its files.
     pub fn of(probe: &dyn HostProbe) -> Self {
-        if probe.exists("/etc/rc.common") && probe.exists("/sbin/procd") {
-            Self::Procd
-        } else if probe.exists("/sbin/openrc-run") {
+        // OpenRC first: OpenWrt's procd and its shell functions may be guests of a root of OpenRC.
+        if probe.exists("/sbin/openrc-run") {
             Self::Openrc
+        } else if probe.exists("/etc/rc.common") && probe.exists("/sbin/procd") {
+            Self::Procd
         } else {
             Self::None
         }
@@ -50,6 +53,8 @@ pub fn translate(foreign: &Foreign<'_>) -> Adaptation {
         if foreign.probe.leads_to("/var").is_some_and(memory) {
             volatile::translate(foreign, &mut adaptation);
         }
+    } else if foreign.package.ecosystem == Ecosystem::Openwrt && foreign.native != Ecosystem::Openwrt {
+        procd::translate(foreign, &mut adaptation);
     }
     adaptation
 }

@@ -6,7 +6,7 @@ use xpkg_model::adaptation::Placement;
 use xpkg_model::payload::{EntryKind, ScriptKind, Scripts};
 use xpkg_model::{Adaptation, Ecosystem, Package, RelPath};
 
-use crate::{Command, Delivered, Foreign, HostProbe, Libc};
+use crate::{Command, Delivered, Foreign, HostProbe, Libc, Rules};
 
 /// A root that has these paths, each leading to another or to itself.
 struct Paths<'a>(&'a [(&'a str, &'a str)]);
@@ -63,6 +63,7 @@ pub fn translated_with(
         control: &BTreeMap::new(),
         placement: Placement::Host,
         probe: &Paths(root),
+        rules: &Rules::default(),
         contents: &|_| Some(text.as_bytes().to_vec()),
         owner: &|_| Some((name.to_owned(), name.to_owned())),
         companion: &|_| false,
