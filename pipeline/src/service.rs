@@ -129,7 +129,14 @@ impl Session {
         }
         let command = match (init, action) {
             (Init::Openrc, ServiceAction::Enable) => format!("rc-update add {name} {RUNLEVEL}"),
-            (Init::Openrc, ServiceAction::Disable) => format!("rc-update --all delete {name}"),
+            (Init::Openrc, ServiceAction::Disable) => {
+                let levels = self
+                    .runlevels()?
+                    .into_iter()
+                    .filter(|(level, names)| is_name(level) && names.iter().any(|n| n == name));
+                let each: Vec<String> = levels.map(|(level, _)| format!("rc-update delete {name} {level}")).collect();
+                if each.is_empty() { "true".to_owned() } else { each.join(" && ") }
+            }
             (Init::Openrc, action) => format!("rc-service {name} {}", action.as_str()),
             // rc.common cannot even enable a service without its lock, and a tree that nobody booted has none.
             (_, action) => format!("mkdir -p /var/lock; /etc/init.d/{name} {}", action.as_str()),
@@ -163,16 +170,7 @@ impl Session {
 
     fn read_services(&self, init: Init) -> Result<Vec<Service>, Error> {
         let links = self.names(LINKS)?;
-        let levels: Vec<(String, Vec<String>)> = match init {
-            Init::Openrc => {
-                let names = self.names(RUNLEVELS)?;
-                names
-                    .into_iter()
-                    .map(|n| Ok((n.clone(), self.names(&format!("{RUNLEVELS}/{n}"))?)))
-                    .collect::<Result<_, Error>>()?
-            }
-            _ => Vec::new(),
-        };
+        let levels = if init == Init::Openrc { self.runlevels()? } else { Vec::new() };
         let mut services = Vec::new();
         for name in self.names(SERVICES)?.into_iter().filter(|name| is_name(name)) {
             let Some(text) = self.script(&name)? else { continue };
@@ -192,6 +190,12 @@ impl Session {
         }
         services.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(services)
+    }
+
+    /// OpenRC's runlevels and what is in each.
+    fn runlevels(&self) -> Result<Vec<(String, Vec<String>)>, Error> {
+        let of = |level: String| Ok((level.clone(), self.names(&format!("{RUNLEVELS}/{level}"))?));
+        self.names(RUNLEVELS)?.into_iter().map(of).collect()
     }
 
     fn names(&self, dir: &str) -> Result<Vec<String>, Error> {

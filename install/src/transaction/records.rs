@@ -33,6 +33,7 @@ pub(super) fn needs(package: &Incoming<'_>, input: &ApplyInput<'_>, work: &Work<
     };
     let brought = input.plan.incoming().filter(|s| match &s.reason {
         Reason::Needed { by, .. } => by.split_ascii_whitespace().next() == Some(&scoped),
+        Reason::InstallIf => own_init(&s.package, own, input, work),
         _ => false,
     });
     let mut needs: BTreeSet<String> = brought.filter_map(|s| unsaid(&s.package)).collect();
@@ -44,6 +45,16 @@ pub(super) fn needs(package: &Incoming<'_>, input: &ApplyInput<'_>, work: &Work<
         needs.extend(stays.and_then(|p| unsaid(&p.package)));
     }
     needs
+}
+
+/// Whether a package came along with this one because of what the host alone stands for: the native database has nothing of
+/// that name, so its manager finds no reason to keep it.
+fn own_init(along: &Package, own: &Package, input: &ApplyInput<'_>, work: &Work<'_>) -> bool {
+    let coming = input.plan.incoming().map(|s| &*s.package);
+    let staying = work.prepared.state.packages.values().map(|p| &p.package);
+    let packages: Vec<&Package> = coming.chain(staying).collect();
+    let mut wanted = along.install_if.iter().filter(|d| !d.conflict);
+    wanted.clone().any(|d| own.meets(d)) && wanted.any(|d| !packages.iter().any(|p| p.meets(d)))
 }
 
 pub(super) fn record(

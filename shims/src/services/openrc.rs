@@ -31,6 +31,9 @@ const FILES: [(&str, u32, &str); 6] = [
     ("bin/rc-service", 0o755, include_str!("../../shell/openrc/bin/rc-service")),
     ("bin/start-stop-daemon", 0o755, include_str!("../../shell/openrc/bin/start-stop-daemon")),
 ];
+/// Where the services' shell looks for xpkg (`xpkg_supervisor` in daemon.sh).
+const PROGRAM: &str = "/usr/bin/xpkg";
+const PROGRAMS: [&str; 3] = [PROGRAM, "/usr/sbin/xpkg", "/usr/lib/xpkg/bin/xpkg"];
 /// The same program under another name: it tells them apart by its own.
 const SUPERVISE: (&str, &str) = ("bin/supervise-daemon", "start-stop-daemon");
 
@@ -65,6 +68,11 @@ pub(super) fn translate(foreign: &Foreign<'_>, adaptation: &mut Adaptation) {
         adaptation.added.push(Added { path: at, kind: AddedKind::File(text.into_bytes()), mode: 0o755 });
         if service != name {
             adaptation.notes.push(format!("service {name} is called {service} here: the root has one of that name"));
+        }
+        if read.starts && !read.background && !PROGRAMS.iter().any(|at| foreign.probe.exists(at)) {
+            adaptation.notes.push(format!(
+                "service {service} puts itself into the background: it is looked after best where xpkg is on the root, as {PROGRAM}"
+            ));
         }
         match order::manual(name, &read.depend) {
             Some(reason) => adaptation
@@ -122,7 +130,8 @@ mod tests {
     use super::super::testing::translated_with;
     use super::*;
 
-    const ROOT: [(&str, &str); 3] = [
+    const ROOT: [(&str, &str); 4] = [
+        ("/usr/bin/xpkg", "/usr/bin/xpkg"),
         ("/etc/rc.common", "/etc/rc.common"),
         ("/sbin/procd", "/sbin/procd"),
         ("/etc/init.d/dnsmasq", "/etc/init.d/dnsmasq"),

@@ -30,6 +30,10 @@ pub struct Script {
     pub description: Option<String>,
     /// Its place among others.
     pub depend: Depend,
+    /// Whether its program stays in the foreground and is put into the background from outside.
+    pub background: bool,
+    /// Whether it starts a program that is told by its variables or by start-stop-daemon.
+    pub starts: bool,
     /// Commands beside start, stop, restart and status.
     pub commands: Vec<String>,
 }
@@ -75,12 +79,16 @@ impl Script {
             } else if let Some((name, value)) = assignment(line) {
                 script.assign(name, value);
             }
+            script.starts |= line.contains("start-stop-daemon") && line.contains("--start");
+            script.background |= line.contains("--background") || line.contains("supervise-daemon");
         }
         script
     }
 
     fn assign(&mut self, name: &str, value: &str) {
         match name {
+            "command" => self.starts = true,
+            "command_background" => self.background = matches!(value, "yes" | "YES" | "true" | "1"),
             "description" => self.description = Some(value.chars().take(200).collect()),
             "opts" | "extra_commands" | "extra_started_commands" | "extra_stopped_commands" => {
                 let known: Vec<String> = self.commands.clone();
