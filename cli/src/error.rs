@@ -69,12 +69,12 @@ pub fn report(failure: &Failure, json: bool) {
         terminal::json("error", body);
         return;
     }
-    eprintln!("error: {failure}");
+    eprintln!("error: {}", terminal::shown(&failure.to_string()));
     for cause in causes {
-        eprintln!("caused by: {cause}");
+        eprintln!("caused by: {}", terminal::shown(&cause));
     }
     if let Some(hint) = failure.hint() {
-        eprintln!("hint: {hint}");
+        eprintln!("hint: {}", terminal::shown(&hint));
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the libraries note for developers, on standard error: warnings always, the rest with `-vv`.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -13,13 +14,19 @@ use crate::terminal::Terminal;
 pub struct Log {
     terminal: Arc<Terminal>,
     level: Level,
+    /// Warnings that were said: files that are read twice are complained about once.
+    said: Mutex<BTreeSet<String>>,
 }
 
 impl Log {
     /// Starts listening. A second call would change nothing.
     pub fn start(terminal: &Arc<Terminal>, verbose: u8) {
         let level = if verbose > 1 { Level::DEBUG } else { Level::WARN };
-        let _ = tracing::subscriber::set_global_default(Self { terminal: Arc::clone(terminal), level });
+        let _ = tracing::subscriber::set_global_default(Self {
+            terminal: Arc::clone(terminal),
+            level,
+            said: Mutex::default(),
+        });
     }
 }
 
@@ -41,7 +48,11 @@ impl Subscriber for Log {
         let mut line = Line(String::new());
         event.record(&mut line);
         let label = if *event.metadata().level() == Level::WARN { "warning" } else { event.metadata().target() };
-        self.terminal.say(&format!("{label}: {}", line.0.trim_start()));
+        let line = format!("{label}: {}", line.0.trim_start());
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if *event.metadata().level() != Level::WARN || said.insert(line.clone()) {
+            self.terminal.say(&line);
+        }
     }
 
     fn enter(&self, _: &Id) {}

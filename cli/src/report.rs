@@ -44,6 +44,7 @@ pub fn plan_text(prepared: &Prepared) {
     for note in plan.notes.iter().chain(prepared.notes()) {
         outln!("note: {note}");
     }
+    chosen_text(prepared);
     let (done, missing) = (prepared.downloaded(), prepared.download_size());
     let download = match (done, missing) {
         (0, 0) => String::new(),
@@ -56,6 +57,13 @@ pub fn plan_text(prepared: &Prepared) {
         0 if download.is_empty() => {}
         0 => outln!("\n{}", download.trim_end_matches(", ")),
         change => outln!("\n{download}{} on disk", signed_bytes(change)),
+    }
+}
+
+/// What is there and becomes a person's choice.
+pub fn chosen_text(prepared: &Prepared) {
+    for (ecosystem, name) in prepared.chosen() {
+        outln!("{ecosystem}:{name} is there already, and stays from now on until you remove it");
     }
 }
 
@@ -173,6 +181,7 @@ pub fn plan_json(prepared: &Prepared, done: bool) -> Value {
         "host_uses": plan.host_uses,
         "verdicts": verdicts,
         "adaptations": adaptations::json(prepared.adaptations()),
+        "chosen": prepared.chosen().iter().map(|(ecosystem, name)| format!("{ecosystem}:{name}")).collect::<Vec<_>>(),
         "notes": plan.notes.iter().chain(prepared.notes()).collect::<Vec<_>>(),
         "download_size": prepared.download_size(),
         "downloaded": prepared.downloaded(),

@@ -1,5 +1,6 @@
 //! The terminal: the only place that prints, asks and draws. Data goes to standard output, everything else to standard error.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Mutex;
@@ -42,6 +43,7 @@ impl Terminal {
         if self.quiet {
             return;
         }
+        let line = shown(line);
         match &self.progress {
             Some(progress) => progress.bars.suspend(|| eprintln!("{line}")),
             None => eprintln!("{line}"),
@@ -65,7 +67,7 @@ impl Terminal {
         if !io::stdin().is_terminal() {
             return false;
         }
-        eprint!("{question} [Y/n] ");
+        eprint!("{} [Y/n] ", shown(question));
         let _ = io::stderr().flush();
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer).is_ok()
@@ -203,7 +205,18 @@ pub(crate) use outln;
 
 /// One line to standard output; false when nobody reads it any more.
 pub fn print(line: &str) -> bool {
-    writeln!(io::stdout().lock(), "{line}").is_ok()
+    writeln!(io::stdout().lock(), "{}", shown(line)).is_ok()
+}
+
+/// Text as it may go to a terminal. Names, descriptions and reasons come from packages that anybody may have made: a control
+/// character in them is written as `\u{1b}`, never obeyed. Lines and tabs stay.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |c: char| if obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escape).collect())
 }
 
 /// One JSON document to standard output, under the version that readers check first.
@@ -212,7 +225,7 @@ pub fn json(kind: &str, mut body: serde_json::Value) {
         object.insert("schema".into(), xpkg_model::schema::JSON.to_string().into());
         object.insert("kind".into(), kind.into());
     }
-    print(&serde_json::to_string_pretty(&body).unwrap_or_default());
+    let _ = writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(&body).unwrap_or_default());
 }
 
 /// A JSON document with one list, as [`json`] prints it; written item by item, because a list may be long.
@@ -250,6 +263,12 @@ impl<T: Serialize, I: Iterator<Item = T>, F: Fn() -> I> Serialize for Items<'_, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_obeys_no_package() {
+        assert_eq!(shown("a\tb\nc ä"), "a\tb\nc ä");
+        assert_eq!(shown("x\u{1b}[2Jy\r\u{7}\u{9b}1m\u{7f}"), "x\\u{1b}[2Jy\\u{d}\\u{7}\\u{9b}1m\\u{7f}");
+    }
 
     #[test]
     fn sizes_read_well() {

@@ -92,6 +92,9 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A database of the native package manager is damaged; the message names the file and the place in it.
+    #[error(transparent)]
+    Database(Box<xpkg_formats::Error>),
     /// Our own state can not be read or written.
     #[error("the state file /usr/lib/xpkg/state.sqlite: {0}")]
     State(String),

@@ -156,6 +156,9 @@ impl Error {
                 Inst::Conflicts(_) => {
                     "`xpkg owns PATH` says whose it is; `--replace-applets` lets a tool take a busybox link's place, `--overwrite` takes files that nobody owns"
                 }
+                Inst::Database(_) | Inst::Native { .. } => {
+                    "the native manager reads that file too: mend the place named, or bring a copy back; nothing was changed"
+                }
                 Inst::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                     "`--root DIR` names the directory of a root file system"
                 }

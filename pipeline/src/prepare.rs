@@ -77,7 +77,7 @@ pub struct Prepared {
     pub(crate) provider: Option<Package>,
     pub(crate) adaptations: Adaptations,
     pub(crate) now_explicit: Vec<(Ecosystem, String)>,
-    pub(crate) changes_intent: bool,
+    pub(crate) chosen: Vec<(Ecosystem, String)>,
     incomplete: bool,
     verdicts: Vec<PackageVerdict>,
     notes: Vec<String>,
@@ -146,9 +146,14 @@ impl Prepared {
         self.incomplete
     }
 
+    /// Packages that are there and become a person's choice: nothing takes them away as no longer needed.
+    pub fn chosen(&self) -> &[(Ecosystem, String)] {
+        &self.chosen
+    }
+
     /// Whether something becomes a person's choice although no package changes.
     pub fn changes_intent(&self) -> bool {
-        self.changes_intent
+        !self.chosen.is_empty()
     }
 }
 
@@ -202,11 +207,11 @@ pub fn prepare(
             }
             if learnt(&state) == before {
                 let plan = complete(&catalogue, plan)?;
-                let known = |key: &(Ecosystem, String)| installed.get(key.0, &key.1).is_some_and(|p| p.explicit);
+                let automatic = |key: &&(Ecosystem, String)| installed.get(key.0, &key.1).is_some_and(|p| !p.explicit);
                 let now_explicit = solution.now_explicit().to_vec();
                 let (passed_over, incomplete) = passed_over(request, &installed, &state.learnt);
                 return Ok(Prepared {
-                    changes_intent: now_explicit.iter().any(|k| !known(k)),
+                    chosen: now_explicit.iter().filter(automatic).cloned().collect(),
                     now_explicit,
                     plan,
                     provider,

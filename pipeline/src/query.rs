@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use xpkg_model::installed::{Installed, InstalledPackage};
 use xpkg_model::root::RootView as _;
-use xpkg_model::{Dependency, Package, PackageKey, RelPath, Spec, version};
+use xpkg_model::{Dependency, Event, Package, PackageKey, RelPath, Spec, version};
 use xpkg_repos::cache::Clean;
 use xpkg_repos::catalogue::Query;
 use xpkg_repos::update::UpdateOptions;
 use xpkg_resolver::{Node, Request, What};
 
+use crate::configure::{self, Change};
 use crate::error::Error;
 use crate::findings::Findings;
 use crate::prepare::{Depth, prove_native_libraries};
@@ -65,7 +66,7 @@ pub struct CacheInfo {
 
 impl Session {
     /// Fetches and verifies indexes: all, or those named (a source, or the group it belongs to).
-    pub fn update(&self, names: &[String], allow_older: bool) -> Result<Vec<SourceOutcome>, Error> {
+    pub fn update(&mut self, names: &[String], allow_older: bool) -> Result<Vec<SourceOutcome>, Error> {
         if let Some(unknown) = names.iter().find(|n| !self.sources.iter().any(|s| s.name == **n || s.group == **n)) {
             return Err(Error::NoSuch { what: "source", name: unknown.clone() });
         }
@@ -81,10 +82,25 @@ impl Session {
         if names.is_empty() {
             self.cache.prune_catalogues(&self.sources)?;
         }
+        self.remember(&outcomes);
         Ok(outcomes
             .into_iter()
             .map(|o| SourceOutcome { source: o.source.name, result: o.result.map_err(Error::from) })
             .collect())
+    }
+
+    /// Keeps on the root which indexes were accepted: the cache may be memory. An ordinary user's cache has to do.
+    fn remember(&mut self, outcomes: &[xpkg_repos::update::Outcome]) {
+        let memories = outcomes.iter().filter_map(|o| o.result.as_ref().ok()?.memory.as_ref());
+        let changes: Vec<_> = memories.map(|m| (m.path.clone(), Change::Write(m.bytes.clone()))).collect();
+        if changes.is_empty() || !self.writable() {
+            return;
+        }
+        let observer = Arc::clone(&self.observer);
+        if let Err(error) = configure::apply(&mut self.root, &changes, observer.as_ref()) {
+            let words = error.words();
+            self.observer.event(Event::Warning(format!("how new the indexes are is not kept on the root: {words}")));
+        }
     }
 
     /// Names of the enabled sources whose index has not been fetched.

@@ -13,7 +13,7 @@ pub mod fetch;
 pub mod fetched;
 pub mod keys;
 pub mod profiles;
-mod seen;
+pub mod seen;
 pub mod source;
 pub mod sources;
 pub mod transport;

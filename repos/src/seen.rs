@@ -15,13 +15,19 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 
+use xpkg_model::root::RootView;
 use xpkg_model::version::{self, Relation};
-use xpkg_model::{Package, VersionScheme};
+use xpkg_model::{Package, RelPath, VersionScheme};
 
 use crate::cache::{Cache, write_atomic};
 use crate::catalogue::for_each_of;
 use crate::error::{Error, Result};
 use crate::source::Source;
+
+/// Where a root remembers.
+const ON_ROOT: &str = "usr/lib/xpkg/seen";
+/// Descriptions are short; what is longer is no memory of ours.
+const MAX_MEMORY: u64 = 64 << 10;
 
 /// What an index says of its age.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,22 +123,57 @@ fn describe(text: &str) -> Option<(Vec<u64>, u64)> {
     (2..=4).contains(&numbers.len()).then_some((numbers, count))
 }
 
-/// The newest seen of a source.
+/// The newest seen of a source, as the cache remembers it.
 pub(crate) fn recall(cache: &Cache, source: &Source) -> Result<Option<Age>> {
     let path = cache.seen_path(source);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io("read", &path, e)),
-    };
-    let (newest, description) = text.split_once('\n').unwrap_or((&text, ""));
-    Ok(newest.parse().ok().map(|newest| Age { newest, description: description.trim_end().to_owned() }))
+    match fs::read(&path) {
+        Ok(bytes) => Ok(parse(&bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", &path, e)),
+    }
 }
 
-/// Remembers an accepted index.
+/// The newest seen of a source, as the root remembers it.
+pub(crate) fn recall_from_root(root: &dyn RootView, source: &Source) -> Result<Option<Age>> {
+    let path = path_on_root(source)?;
+    let failed = |source| Error::Io { what: format!("cannot read {path}"), source };
+    Ok(root.read(&path, MAX_MEMORY).map_err(failed)?.and_then(|bytes| parse(&bytes)))
+}
+
+/// Remembers an accepted index in the cache.
 pub(crate) fn remember(cache: &Cache, source: &Source, age: &Age) -> Result<()> {
-    let description = age.description.replace('\n', " ");
-    write_atomic(&cache.seen_path(source), format!("{}\n{description}\n", age.newest).as_bytes())
+    write_atomic(&cache.seen_path(source), &text(age))
+}
+
+/// What a root keeps of the newest index of one source. A cache may be memory (OpenWrt's `/var` is), and forgets at the next
+/// boot; this lasts. The caller writes it, as whatever is written to a root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Where it belongs.
+    pub path: RelPath,
+    /// Its content: a number and a description, a line each.
+    pub bytes: Vec<u8>,
+}
+
+impl Memory {
+    pub(crate) fn new(source: &Source, age: &Age) -> Result<Self> {
+        Ok(Self { path: path_on_root(source)?, bytes: text(age) })
+    }
+}
+
+fn path_on_root(source: &Source) -> Result<RelPath> {
+    let path = format!("{ON_ROOT}/{}", source.file_stem());
+    RelPath::from_package(path.as_bytes()).map_err(|e| Error::BadSource { file: path, reason: e.to_string() })
+}
+
+fn text(age: &Age) -> Vec<u8> {
+    format!("{}\n{}\n", age.newest, age.description.replace('\n', " ")).into_bytes()
+}
+
+fn parse(bytes: &[u8]) -> Option<Age> {
+    let text = String::from_utf8_lossy(bytes);
+    let (newest, description) = text.split_once('\n').unwrap_or((&text, ""));
+    Some(Age { newest: newest.parse().ok()?, description: description.trim_end().to_owned() })
 }
 
 #[cfg(test)]

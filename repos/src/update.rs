@@ -17,7 +17,7 @@ use crate::cache::Cache;
 use crate::catalogue::{self, Builder, Meta};
 use crate::error::{Error, Result};
 use crate::keys::keyring_for;
-use crate::seen::{self, Age, Drift};
+use crate::seen::{self, Age, Drift, Memory};
 use crate::source::{IndexUrl, Source, Trust};
 use crate::transport::{Get, Got, Transport, Validators, shown};
 
@@ -63,6 +63,8 @@ pub struct Updated {
     pub changed: bool,
     /// The key that signed it; `None` for a source with `trust = "none"`.
     pub signed_by: Option<String>,
+    /// What the root should remember of its age, where that is not what it remembers already.
+    pub memory: Option<Memory>,
 }
 
 /// Updates every enabled source, several at once. Answers in the order of the sources.
@@ -80,8 +82,8 @@ pub fn update(
     let mut results = Vec::new();
     let mut jobs = Vec::new();
     for (i, source) in enabled.iter().enumerate() {
-        match keyring_for(root, source) {
-            Ok(keys) => jobs.push((i, Job { source, keys, cache, transport, options, observer })),
+        match keyring_for(root, source).and_then(|keys| Ok((keys, seen::recall_from_root(root, source)?))) {
+            Ok((keys, seen)) => jobs.push((i, Job { source, keys, seen, cache, transport, options, observer })),
             Err(error) => results.push((i, Err(error))),
         }
     }
@@ -119,6 +121,8 @@ pub(crate) fn take<'a, T>(jobs: &'a [T], next: &AtomicUsize) -> Option<(usize, &
 struct Job<'a> {
     source: &'a Source,
     keys: Keyring,
+    /// The newest index that the root remembers.
+    seen: Option<Age>,
     cache: &'a Cache,
     transport: &'a Transport,
     options: &'a UpdateOptions,
@@ -166,6 +170,7 @@ impl Job<'_> {
                 skipped: 0,
                 changed: false,
                 signed_by: meta.signed_by.clone(),
+                memory: None,
             })),
             (Got::Whole { validators, .. }, _) => {
                 let signature = self.bring_signature(&place)?;
@@ -224,7 +229,8 @@ impl Job<'_> {
         }
         let age = Age { newest: builder.newest(), description: info.description.clone() };
         let last = seen::recall(self.cache, self.source)?;
-        if let Some(last) = last.as_ref().filter(|last| !self.options.allow_older && age.is_older_than(last)) {
+        let older = |last: &&Age| !self.options.allow_older && age.is_older_than(last);
+        if let Some(last) = [last.as_ref(), self.seen.as_ref()].into_iter().flatten().find(older) {
             return Err(Error::OlderThanSeen { url, found: age.shown(), seen: last.shown() });
         }
         if let Some((found, seen)) = drift.goes_back().filter(|_| builder.newest() == 0) {
@@ -235,6 +241,7 @@ impl Job<'_> {
             skipped: info.skipped,
             changed: true,
             signed_by: signer.as_ref().map(|s| s.key.clone()),
+            memory: (self.seen.as_ref() != Some(&age)).then(|| Memory::new(self.source, &age)).transpose()?,
         };
         builder.finish(Meta {
             index_url: place.url.clone(),

@@ -198,3 +198,20 @@ fn searching_finds_names_descriptions_and_provides() {
     assert_eq!(found(Query { pattern: "so:libb*".into(), provides: true, ..Query::default() }), ["b"]);
     assert_eq!(found(Query::default()).len(), 2);
 }
+
+/// A cache in memory is gone after a boot; what the root keeps is not.
+#[test]
+fn the_root_remembers_when_the_cache_is_gone() {
+    let (_dir, mut repo, _server, mut world) = alpine();
+    let memory = world.update().unwrap().memory.unwrap();
+    world.write(memory.path.to_string().trim_start_matches('/'), std::str::from_utf8(&memory.bytes).unwrap());
+    world.cache = xpkg_repos::Cache::open(world.dir.path().join("another")).unwrap();
+    assert_eq!(world.update().unwrap().memory, None, "nothing new to remember");
+
+    world.cache = xpkg_repos::Cache::open(world.dir.path().join("a third")).unwrap();
+    repo.withdraw("b").unwrap();
+    assert!(matches!(world.update(), Err(Error::OlderThanSeen { .. })));
+    let allow = UpdateOptions { allow_older: true, ..UpdateOptions::default() };
+    let newer = world.update_with(&allow).remove(0).unwrap().memory.unwrap();
+    assert_eq!((&newer.path, newer.bytes.starts_with(b"100\n")), (&memory.path, true));
+}

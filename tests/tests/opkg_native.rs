@@ -173,3 +173,34 @@ fn holds_and_essential_packages_stay() {
     let said = xpkg.refused(["remove", "--cascade", "libgcc1"]);
     assert!(said.contains("libc") && said.contains("essential"), "{said}");
 }
+
+/// A dry run says what the real run does, also where no package changes.
+#[test]
+fn naming_what_came_for_others_keeps_it() {
+    let Some((system, xpkg)) = prepared() else { return };
+    let status = || String::from_utf8(system.read("usr/lib/opkg/status")).unwrap();
+    let stanza = |name: &str| {
+        let start = format!("Package: {name}\n");
+        status().split("\n\n").find(|s| s.starts_with(&start)).unwrap().to_owned()
+    };
+    let text = status();
+    let automatic = text.split("\n\n").find(|s| s.contains("\nAuto-Installed: yes")).unwrap();
+    let name = automatic.lines().next().unwrap().trim_start_matches("Package: ").to_owned();
+    let said = xpkg.ok(["install", "--dry-run", &name]);
+    assert_eq!(said.stdout, format!("openwrt:{name} is there already, and stays from now on until you remove it\n"));
+    assert!(stanza(&name).contains("Auto-Installed: yes"));
+    let said = xpkg.ok(["install", &name]);
+    assert!(said.stdout.contains("stays from now on"), "{said:?}");
+    assert!(!stanza(&name).contains("Auto-Installed"), "{}", stanza(&name));
+    assert_eq!(xpkg.ok(["install", "--dry-run", &name]).stdout, "nothing to do\n");
+
+    // A line that is no path, and a damaged database: both are named once.
+    system.write("usr/lib/opkg/info/lua.list", "/usr/bin/lua5.1\nusr/../../x\n");
+    let said = xpkg.refused(["remove", "lua"]);
+    assert!(said.contains("lua.list is malformed: line 2: path `usr/../../x` is refused"), "{said}");
+    system.write("usr/lib/opkg/status", "no field here\n");
+    let said = xpkg.run(["list"]);
+    assert_eq!((said.status, said.stderr.matches("usr/lib/opkg/status").count()), (1, 1), "{said:?}");
+    assert!(said.stderr.contains("hint: "), "{said:?}");
+    assert_eq!(xpkg.run(["source", "add", "x"]).status, 2);
+}

@@ -137,7 +137,7 @@ fn change(context: &Context<'_>, session: &mut Session, request: &Request, optio
             context.terminal.say(&format!("note: not run: {script}"));
         }
         for failure in &receipt.script_failures {
-            eprintln!("warning: {failure}");
+            eprintln!("warning: {}", terminal::shown(failure));
         }
         for path in &receipt.new_config_files {
             context.terminal.say(&format!("kept your {}; the package's version lies beside it", path));
@@ -154,7 +154,10 @@ fn show(context: &Context<'_>, prepared: &Prepared, done: bool) {
         for note in prepared.plan().notes.iter().chain(prepared.notes()) {
             outln!("note: {note}");
         }
-        outln!("nothing to do");
+        report::chosen_text(prepared);
+        if !prepared.changes_intent() {
+            outln!("nothing to do");
+        }
     } else {
         report::plan_text(prepared);
     }

@@ -15,6 +15,12 @@ pub fn run(context: &Context<'_>, command: &Source) -> Result<Done, Failure> {
         Source::List => return list(context, &session),
         Source::Add { name, urls, ecosystem, keys, trust, priority } => {
             if urls.is_empty() {
+                if !name.contains('@') {
+                    let how = format!("`xpkg source add {name} URL --ecosystem WORLD`");
+                    return Err(Failure::usage(format!(
+                        "`{name}` is no release, such as alpine@v3.19; with its address it is {how}"
+                    )));
+                }
                 return add_release(context, &mut session, name);
             }
             let Some(ecosystem) = ecosystem else {

@@ -9,7 +9,7 @@ use crate::terminal;
 
 /// Fetches every index; one source that fails does not stop the others.
 pub fn run(context: &Context<'_>, arguments: &Update) -> Result<Done, Failure> {
-    let session = context.session()?;
+    let mut session = context.session()?;
     let outcomes = session.update(&arguments.sources, arguments.allow_older)?;
     context.terminal.finish();
     let good = outcomes.iter().all(|o| o.result.is_ok());

@@ -86,7 +86,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let ended = run(&options, name, &arguments, &mut Out);
     if !ended.errors.is_empty() {
         eprintln!("Collected errors:");
-        ended.errors.iter().for_each(|text| eprint!(" * {text}"));
+        ended.errors.iter().for_each(|text| eprint!(" * {}", crate::terminal::shown(text)));
     }
     ExitCode::from(ended.code)
 }

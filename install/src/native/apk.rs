@@ -289,6 +289,6 @@ fn unwrap(error: xpkg_formats::Error, path: &RelPath) -> Error {
             Ok(error) => *error,
             Err(other) => Error::native(path, other),
         },
-        other => Error::native(path, other),
+        other => Error::Database(Box::new(other)),
     }
 }

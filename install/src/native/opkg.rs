@@ -56,9 +56,9 @@ impl NativeOpkg {
                 Some(_) => Err(Error::native(format!("/{STATUS}"), "it is no regular file")),
             };
         };
-        let limits = Limits::default();
-        let mut stanzas = Stanzas::new(BufReader::new(file), STATUS, &limits);
-        while let Some(control) = stanzas.next().map_err(|e| Error::native(&path, e))? {
+        let (limits, what) = (Limits::default(), format!("/{STATUS}"));
+        let mut stanzas = Stanzas::new(BufReader::new(file), &what, &limits);
+        while let Some(control) = stanzas.next().map_err(|e| Error::Database(Box::new(e)))? {
             sink(control)?;
         }
         Ok(())

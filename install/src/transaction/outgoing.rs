@@ -124,6 +124,9 @@ pub fn removals(root: &dyn RootView, outgoing: &Outgoing, claims: &Claims, rules
             continue;
         }
         let Some(node) = root.node(real).map_err(|e| Error::io("reading", real, e))? else { continue };
+        if old.by_name && leads_to_directory(root, real, &node)? {
+            continue;
+        }
         if purge && !matches!(node.kind, NodeKind::Dir) || as_delivered(root, real, &node, old)? {
             out.files.push(real.clone());
         } else {
@@ -160,6 +163,17 @@ pub fn removals(root: &dyn RootView, outgoing: &Outgoing, claims: &Claims, rules
         }
     }
     Ok(out)
+}
+
+/// A link to a directory. opkg takes it for the directory that it leads to, and leaves it (opkg-lede, libopkg/pkg.c and
+/// opkg_install.c, which ask `file_is_dir` of every listed path): `/var` of base-files stays when its package goes.
+fn leads_to_directory(root: &dyn RootView, real: &RelPath, node: &Node) -> Result<bool> {
+    if !matches!(node.kind, NodeKind::Symlink(_)) {
+        return Ok(false);
+    }
+    // A link in a circle, or out of the root, leads nowhere.
+    let Ok(end) = root.real_path(real, true) else { return Ok(false) };
+    Ok(root.node(&end).map_err(|e| Error::io("reading", &end, e))?.is_some_and(|n| n.kind == NodeKind::Dir))
 }
 
 /// Where new configuration is put beside what a person changed.

@@ -9,6 +9,7 @@ use xpkg_pipeline::front::apk::{Generation, Settings, append_log};
 
 use super::change::Progress;
 use super::help;
+use crate::terminal::shown;
 
 /// The voice of a run.
 pub(super) struct Talk {
@@ -39,7 +40,7 @@ impl Talk {
     /// An answer: said even when little is.
     pub fn print(&self, text: &str) {
         // A reader that has gone has heard enough.
-        let _ = writeln!(std::io::stdout(), "{text}");
+        let _ = writeln!(std::io::stdout(), "{}", shown(text));
     }
 
     /// Something on the way.
@@ -54,20 +55,20 @@ impl Talk {
     pub fn warning(&self, text: &str) {
         self.note(&format!("WARNING: {text}"));
         if self.verbosity > 0 {
-            eprintln!("WARNING: {text}");
+            eprintln!("WARNING: {}", shown(text));
         }
     }
 
     /// An error.
     pub fn error(&self, text: &str) {
         self.note(&format!("ERROR: {text}"));
-        eprintln!("ERROR: {text}");
+        eprintln!("ERROR: {}", shown(text));
     }
 
     /// A further line of an error.
     pub fn go_on(&self, text: &str) {
         self.note(text);
-        eprintln!("{text}");
+        eprintln!("{}", shown(text));
     }
 
     fn note(&self, text: &str) {
