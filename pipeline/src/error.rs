@@ -89,7 +89,7 @@ pub enum Error {
         reason: String,
     },
     /// A conversion would lose something, and nothing may be lost.
-    #[error("the conversion would lose {} things", lost.len())]
+    #[error("the conversion would lose {}, and nothing may be lost:{}", count(lost.len()), list(lost))]
     Lossy {
         /// Which, one each.
         lost: Vec<String>,
@@ -174,6 +174,7 @@ impl Error {
             Self::UnknownRoot { .. } => "`--root DIR` names the directory of a root file system",
             Self::Refused { .. } => "`xpkg check PACKAGE` shows all findings",
             Self::Unchecked => "add `--fetch`",
+            Self::Lossy { .. } => "without `--strict` it is converted all the same, and what is lost is told",
             Self::NotInstalled(_) => "`xpkg list` shows what is",
             Self::Unsolvable(unsolvable) => unsolvable_hint(unsolvable),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -220,6 +221,22 @@ impl Error {
         }
         text
     }
+}
+
+/// Losses named in a message.
+const MAX_LISTED: usize = 20;
+
+fn count(n: usize) -> String {
+    if n == 1 { "1 thing".to_owned() } else { format!("{n} things") }
+}
+
+/// The first ones in full, a line each.
+fn list(lost: &[String]) -> String {
+    let mut text: String = lost.iter().take(MAX_LISTED).map(|lost| format!("\n  {lost}")).collect();
+    if lost.len() > MAX_LISTED {
+        text.push_str(&format!("\n  and {} more", lost.len() - MAX_LISTED));
+    }
+    text
 }
 
 fn is_not_writable(error: &std::io::Error) -> bool {

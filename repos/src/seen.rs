@@ -156,8 +156,12 @@ pub struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn new(source: &Source, age: &Age) -> Result<Self> {
-        Ok(Self { path: path_on_root(source)?, bytes: text(age) })
+    /// What is new to a root that remembers `seen`; `None` also where an index says nothing of its age, as opkg's.
+    pub(crate) fn of(source: &Source, age: &Age, seen: Option<&Age>) -> Result<Option<Self>> {
+        if seen == Some(age) || *age == Age::default() {
+            return Ok(None);
+        }
+        Ok(Some(Self { path: path_on_root(source)?, bytes: text(age) }))
     }
 }
 

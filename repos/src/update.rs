@@ -241,7 +241,7 @@ impl Job<'_> {
             skipped: info.skipped,
             changed: true,
             signed_by: signer.as_ref().map(|s| s.key.clone()),
-            memory: (self.seen.as_ref() != Some(&age)).then(|| Memory::new(self.source, &age)).transpose()?,
+            memory: Memory::of(self.source, &age, self.seen.as_ref())?,
         };
         builder.finish(Meta {
             index_url: place.url.clone(),

@@ -35,8 +35,11 @@ impl Databases {
         let limits = Limits::default();
         let open = |path: &str| fs::File::open(root.join(path)).map(BufReader::new);
         let text = |path: &str| fs::read_to_string(root.join(path)).unwrap();
-        let mut installed = BTreeMap::new();
+        let mut installed: BTreeMap<String, InstalledRecord> = BTreeMap::new();
         let mut sink = |record: InstalledRecord| {
+            // Both generations of apk write it so.
+            let last = installed.last_key_value().map(|(name, _)| name);
+            assert!(last.is_none_or(|last| *last <= record.package.name), "not sorted: {last:?}");
             let twice = installed.insert(record.package.name.clone(), record);
             assert!(twice.is_none(), "on record twice: {twice:?}");
             Ok(())

@@ -207,3 +207,32 @@ fn every_real_package_converts() {
         }
     }
 }
+
+/// `--strict` names what would be lost and writes nothing; what loses nothing is the same with it and without.
+#[test]
+fn strictly_nothing_is_lost() {
+    if real::data().is_none() {
+        return;
+    }
+    let workshop = Workshop::new();
+    let out = workshop.dir.path().join("strict");
+    std::fs::create_dir(&out).unwrap();
+    let strict = |file: &Path, to: &str| {
+        let mut args: Vec<std::ffi::OsString> = ["convert", "--strict", "--to", to, "-o"].map(Into::into).into();
+        args.extend([out.clone().into(), file.into()]);
+        workshop.xpkg.run(args)
+    };
+    let lossy = files("openwrt-19.07/packages", &["wget_"]).remove(0);
+    let said = strict(&lossy, "apk2");
+    assert_eq!(said.status, 1, "{said:?}");
+    for part in ["would lose 4 things", "wget: field: Section: net", "300:/usr/bin/wget:/usr/bin/wget-ssl", "hint: "] {
+        assert!(said.stderr.contains(part), "{part}: {said:?}");
+    }
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+
+    let whole = files("openwrt-25.12/base", &["iw-"]).remove(0);
+    let said = strict(&whole, "apk2").expect_success().unwrap();
+    assert!(!said.stderr.contains("lost:"), "{said:?}");
+    let plain = workshop.convert(&[whole], "apk2", None).remove(0);
+    assert!(std::fs::read(out.join(plain.file_name().unwrap())).unwrap() == std::fs::read(&plain).unwrap());
+}

@@ -133,15 +133,13 @@ impl NativeApk {
         let mut removed = BTreeSet::new();
         self.each(target, &mut |mut record| {
             let name = record.package.name.clone();
-            if self.generation == Generation::Apk3 {
-                // apk 3 keeps the database sorted; apk 2 in the order of installation.
-                while let Some((first, new)) = add.first_key_value()
-                    && *first < name.as_str()
-                    && !changes.remove.contains(*first)
-                {
-                    db::write_record(&mut out, new)?;
-                    add.pop_first();
-                }
+            // Both generations keep the database sorted by name (seen with 2.14.0 and 3.0.5).
+            while let Some((first, new)) = add.first_key_value()
+                && *first < name.as_str()
+                && !changes.remove.contains(*first)
+            {
+                db::write_record(&mut out, new)?;
+                add.pop_first();
             }
             if changes.remove.contains(&name) {
                 removed.extend(record.package.identity.map(|id| id.prefix()));
