@@ -18,6 +18,14 @@ fn with_needs(foreign: &ForeignPackage) -> Package {
     package
 }
 
+/// How large an installed package says it is, where only its own files know: opkg's list of packages says nothing of it.
+pub fn declared_size(root: &dyn RootView, native: Ecosystem, name: &str) -> Result<u64> {
+    match Native::detect(root, native)? {
+        Some(Native::Opkg(opkg)) => opkg.declared_size(root, name),
+        _ => Ok(0),
+    }
+}
+
 /// Reads a root. Without a native database nothing is installed. The generated provider is not a package of either world
 /// and is left out, here and in the world.
 pub fn read(root: &dyn RootView, native: Ecosystem) -> Result<Installed> {

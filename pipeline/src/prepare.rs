@@ -206,7 +206,7 @@ pub fn prepare(
                 clashes(ground, request, &plan, provider.as_ref(), &adaptations, &mut state)?;
             }
             if learnt(&state) == before {
-                let plan = complete(&catalogue, plan)?;
+                let plan = complete(ground, &catalogue, plan)?;
                 let automatic = |key: &&(Ecosystem, String)| installed.get(key.0, &key.1).is_some_and(|p| !p.explicit);
                 let now_explicit = solution.now_explicit().to_vec();
                 let (passed_over, incomplete) = passed_over(request, &installed, &state.learnt);
@@ -350,8 +350,16 @@ fn gather(
     Ok(())
 }
 
-/// The native database also wants what the resolver never asked for: descriptions, licences, build times.
-fn complete(catalogue: &Catalogue, mut plan: Plan) -> Result<Plan, Error> {
+/// The native database also wants what the resolver never asked for: descriptions, licences, build times; and a person the
+/// size of what goes, where the native database does not keep it.
+fn complete(ground: &Ground<'_>, catalogue: &Catalogue, mut plan: Plan) -> Result<Plan, Error> {
+    for step in &mut plan.steps {
+        let gone = if step.action == Action::Remove { Some(&mut step.package) } else { step.old.as_mut() };
+        if let Some(gone) = gone.filter(|p| p.installed_size == 0 && p.ecosystem == ground.system.native) {
+            let size = xpkg_install::installed::declared_size(ground.root, gone.ecosystem, &gone.name)?;
+            Arc::make_mut(gone).installed_size = size;
+        }
+    }
     for step in plan.steps.iter_mut().filter(|s| s.action != Action::Remove && s.package.source.is_some()) {
         catalogue.complete(Arc::make_mut(&mut step.package))?;
     }

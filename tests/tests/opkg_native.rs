@@ -194,6 +194,12 @@ fn naming_what_came_for_others_keeps_it() {
     assert!(!stanza(&name).contains("Auto-Installed"), "{}", stanza(&name));
     assert_eq!(xpkg.ok(["install", "--dry-run", &name]).stdout, "nothing to do\n");
 
+    // What goes has the size that its control file says.
+    let said = xpkg.json(["remove", "--dry-run", "wget"]);
+    let control = String::from_utf8(system.read("usr/lib/opkg/info/wget.control")).unwrap();
+    let size: i64 = control.lines().find_map(|l| l.strip_prefix("Installed-Size: ")).unwrap().parse().unwrap();
+    assert_eq!(said["disk_change"].as_i64(), Some(-size), "{said}");
+
     // A line that is no path, and a damaged database: both are named once.
     system.write("usr/lib/opkg/info/lua.list", "/usr/bin/lua5.1\nusr/../../x\n");
     let said = xpkg.refused(["remove", "lua"]);

@@ -230,6 +230,17 @@ impl NativeOpkg {
         Ok(self.script(root, name, "list")?.is_some())
     }
 
+    /// What the `control` file of an installed package says of its size, in bytes: the list of packages does not keep it. 0
+    /// where it says nothing.
+    pub(crate) fn declared_size(self, root: &(impl RootView + ?Sized), name: &str) -> Result<u64> {
+        let path = RelPath::from_package(format!("{INFO}/{name}.control").as_bytes())
+            .map_err(|e| Error::refused(name, e.to_string()))?;
+        let bytes = root.read(&path, MAX_INFO).map_err(|e| Error::io("reading", &path, e))?.unwrap_or_default();
+        let control = Control::parse(&bytes, &path.to_string(), &Limits::default());
+        let control = control.map_err(|e| Error::Database(Box::new(e)))?;
+        Ok(control.get("Installed-Size").and_then(|size| size.trim().parse().ok()).unwrap_or(0))
+    }
+
     /// Where a script of an installed package lies.
     pub(crate) fn script(self, root: &(impl RootView + ?Sized), name: &str, word: &str) -> Result<Option<RelPath>> {
         let path = RelPath::from_package(format!("{INFO}/{name}.{word}").as_bytes())
