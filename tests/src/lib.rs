@@ -4,6 +4,7 @@
 
 pub mod damage;
 pub mod database;
+pub mod elf_lab;
 pub mod feed;
 pub mod fidelity;
 pub mod image;
