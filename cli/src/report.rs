@@ -192,7 +192,8 @@ pub fn plan_json(prepared: &Prepared, done: bool) -> Value {
 
 /// One verdict with its evidence.
 pub fn verdict_json(verdict: &PackageVerdict) -> Value {
-    json!({ "subject": verdict.subject, "verdict": verdict.verdict, "findings": verdict.findings })
+    let words = verdict.verdict.words(&verdict.findings);
+    json!({ "subject": verdict.subject, "verdict": verdict.verdict, "words": words, "findings": verdict.findings })
 }
 
 /// A package's public facts.

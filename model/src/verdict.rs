@@ -67,8 +67,44 @@ impl Verdict {
         }
     }
 
+    /// The verdict with the finding that decides it: `private layer because it is made for glibc, …`.
+    pub fn words(self, findings: &[Finding]) -> String {
+        let word = match self {
+            Self::NeedsPrivateLayer => "private layer",
+            Self::Impossible => "impossible",
+            Self::Ok | Self::OkWithWarnings | Self::Unchecked => return self.as_str().to_owned(),
+        };
+        let worst = findings.iter().map(|f| f.severity).max();
+        let Some(deciding) = findings.iter().find(|f| Some(f.severity) == worst) else { return word.to_owned() };
+        // Some details are sentences of their own, some go on from the file.
+        let whole = ["/", "it ", "its ", "the "].iter().any(|start| deciding.detail.starts_with(start));
+        format!("{word} because {}{}", if whole { "" } else { "it " }, deciding.detail)
+    }
+
     /// Whether the root may take it as it is.
     pub const fn allows_install(self) -> bool {
         matches!(self, Self::Ok | Self::OkWithWarnings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_finding_is_the_reason() {
+        let finding = |severity, detail: &str| Finding {
+            severity,
+            code: "x".to_owned(),
+            file: "/bin/a".to_owned(),
+            subject: "y".to_owned(),
+            detail: detail.to_owned(),
+        };
+        let relr = finding(Severity::NeedsPrivateLayer, "uses DT_RELR");
+        let findings = [finding(Severity::Warning, "asks for an executable stack"), relr];
+        assert_eq!(Verdict::of(&findings).words(&findings), "private layer because it uses DT_RELR");
+        let findings = [finding(Severity::Impossible, "it is for arm")];
+        assert_eq!(Verdict::of(&findings).words(&findings), "impossible because it is for arm");
+        assert_eq!(Verdict::of(&[]).words(&[]), "ok");
     }
 }

@@ -1,6 +1,6 @@
 //! `check`: the verdict on what is on a root, or on a package that is not there yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xpkg_model::elf::Kind;
 use xpkg_model::root::{NodeKind, RootView};
@@ -38,6 +38,7 @@ impl Session {
     pub fn check(&mut self, targets: &[String]) -> Result<Vec<PackageVerdict>, Error> {
         let mut verdicts = Vec::new();
         let mut paths = Vec::new();
+        let mut named = BTreeSet::new();
         for target in targets {
             if target.starts_with('/') {
                 let path = RelPath::from_absolute(target).map_err(|e| Error::NotPossible(e.to_string()))?;
@@ -45,6 +46,7 @@ impl Session {
                 if self.root.node(&real).map_err(Error::io(format!("reading {target}")))?.is_none() {
                     return Err(Error::NoSuch { what: "file", name: target.clone() });
                 }
+                named.insert(real.clone());
                 paths.push(real);
                 continue;
             }
@@ -63,11 +65,12 @@ impl Session {
         if targets.is_empty() {
             paths = elf_paths(&self.root)?;
         }
-        verdicts.extend(self.check_paths(&paths)?);
+        verdicts.extend(self.check_paths(&paths, &named)?);
         Ok(verdicts)
     }
 
-    fn check_paths(&self, paths: &[RelPath]) -> Result<Vec<PackageVerdict>, Error> {
+    /// `named`: files that were asked for by their paths, each judged on its own.
+    fn check_paths(&self, paths: &[RelPath], named: &BTreeSet<RelPath>) -> Result<Vec<PackageVerdict>, Error> {
         let libraries = crate::libraries::scan(&self.root)?;
         let prospect = Prospect::new(&self.root);
         let (keys, owners) = (BTreeMap::new(), BTreeMap::new());
@@ -80,7 +83,7 @@ impl Session {
         };
         let checker = Checker::new(&space);
         let mut verdicts = Vec::new();
-        let mut loaded = std::collections::BTreeSet::new();
+        let mut loaded = BTreeSet::new();
         let mut libraries = Vec::new();
         for path in paths {
             let Some(outline) = crate::libraries::outline(&self.root, path)? else { continue };
@@ -97,7 +100,7 @@ impl Session {
         }
         for path in libraries {
             // What a program loads was judged in that program.
-            if (!loaded.contains(&path.to_string()) || paths.len() == 1)
+            if (!loaded.contains(&path.to_string()) || named.contains(path))
                 && let Some(subject) = self.subject(path)?
             {
                 let report = checker.check(&subject);
@@ -118,7 +121,7 @@ impl Session {
 /// Regular files in the directories that hold programs and libraries. Links are not followed.
 pub(crate) fn elf_paths(root: &dyn RootView) -> Result<Vec<RelPath>, Error> {
     let mut found = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let mut todo: Vec<(RelPath, usize)> = Vec::new();
     for dir in DIRS {
         let dir = RelPath::literal(dir);

@@ -10,6 +10,7 @@ pub mod fidelity;
 pub mod image;
 pub mod inside;
 pub mod judge;
+pub mod loader_judge;
 pub mod opkg_lab;
 pub mod overlay;
 pub mod program;
@@ -19,6 +20,8 @@ pub mod tls;
 pub mod tmux;
 pub mod trace;
 pub mod vm;
+
+pub mod verdict_table;
 
 pub use database::Databases;
 pub use judge::Answers;

@@ -21,7 +21,7 @@ pub fn run(context: &Context<'_>, arguments: &Check) -> Result<Done, Failure> {
         for verdict in &verdicts {
             // Over a whole root only what is not plainly well is worth a line.
             if !arguments.targets.is_empty() || verdict.verdict != Verdict::Ok {
-                outln!("{}: {}", verdict.subject, verdict.verdict.as_str());
+                outln!("{}: {}", verdict.subject, verdict.verdict.words(&verdict.findings));
                 report::findings_text(verdict);
             }
         }

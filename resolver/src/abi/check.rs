@@ -191,16 +191,17 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// A plugin's own names, and those of the libraries that come with it: all may be meant for the program.
     fn plugin_names(&self, report: &mut Report, closure: &Closure, helpers: &[Arc<ElfFacts>]) {
-        let Some(object) = closure.objects.first() else { return };
         let given = |name: &str| helpers.iter().any(|facts| facts.export(name).is_some());
-        let undefined = &object.facts.undefined;
-        let open: Vec<&str> = undefined
-            .iter()
-            .map(String::as_str)
-            .filter(|name| !self.in_scope(closure, object, name) && !given(name))
-            .collect();
-        if let Some(first) = open.first() {
+        for object in &closure.objects {
+            let undefined = &object.facts.undefined;
+            let open: Vec<&str> = undefined
+                .iter()
+                .map(String::as_str)
+                .filter(|name| !self.in_scope(closure, object, name) && !given(name))
+                .collect();
+            let Some(first) = open.first() else { continue };
             let some = open.iter().take(5).copied().collect::<Vec<_>>().join(", ");
             let detail = format!(
                 "{} names must come from the program that opens it ({some}{})",
