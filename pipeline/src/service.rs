@@ -9,7 +9,7 @@ use xpkg_install::target::Target as _;
 use xpkg_model::root::{NodeKind, RootView};
 use xpkg_model::{Ecosystem, Event, Observer, RelPath};
 use xpkg_shims::RootProbe;
-use xpkg_shims::services::{Init, is_name, openrc};
+use xpkg_shims::services::{Init, is_name, openrc, procd};
 
 use crate::error::Error;
 use crate::session::Session;
@@ -100,8 +100,11 @@ impl Session {
         };
         if booted {
             let running = self.running(init)?;
+            let has_guests = services.iter().any(|s| is_guest(init, s.ecosystem));
+            let guests = if has_guests { self.guests_running()? } else { Vec::new() };
             for service in &mut services {
-                service.running = Some(running.contains(&service.name));
+                let among = if is_guest(init, service.ecosystem) { &guests } else { &running };
+                service.running = Some(among.contains(&service.name));
             }
         }
         Ok(Services { init, booted, services })
@@ -110,9 +113,19 @@ impl Session {
     /// Does something with one service. Answers what its script said.
     pub fn service(&mut self, name: &str, action: ServiceAction) -> Result<Vec<String>, Error> {
         let init = self.init();
-        let there = is_name(name)
-            && RelPath::from_package(format!("{SERVICES}/{name}").as_bytes())
-                .is_ok_and(|path| self.root.node(&path).ok().flatten().is_some());
+        // A world before the name chooses between two services of one name; alone, the root's own comes first.
+        let (world, name) = match name.split_once(':').map(|(world, rest)| (world.parse::<Ecosystem>(), rest)) {
+            Some((Ok(world), rest)) => (Some(world), rest),
+            _ => (None, name),
+        };
+        let has = |dir: &str| {
+            is_name(name)
+                && RelPath::from_package(format!("{dir}/{name}").as_bytes())
+                    .is_ok_and(|path| self.root.node(&path).ok().flatten().is_some())
+        };
+        let own = has(SERVICES) && !world.is_some_and(|world| is_guest(init, world));
+        let guest = !own && init == Init::Openrc && world != Some(Ecosystem::Alpine) && has(procd::INIT_DIR);
+        let there = own || guest;
         if init == Init::None {
             return Err(Error::NotPossible(
                 "this root has neither procd nor OpenRC: no service starts here".to_owned(),
@@ -128,6 +141,9 @@ impl Session {
             )));
         }
         let command = match (init, action) {
+            (Init::Openrc, action) if guest => {
+                format!("mkdir -p /var/lock; /{} /etc/init.d/{name} {}", procd::ENTER, action.as_str())
+            }
             (Init::Openrc, ServiceAction::Enable) => format!("rc-update add {name} {RUNLEVEL}"),
             (Init::Openrc, ServiceAction::Disable) => {
                 let levels = self
@@ -173,7 +189,7 @@ impl Session {
         let levels = if init == Init::Openrc { self.runlevels()? } else { Vec::new() };
         let mut services = Vec::new();
         for name in self.names(SERVICES)?.into_iter().filter(|name| is_name(name)) {
-            let Some(text) = self.script(&name)? else { continue };
+            let Some(text) = self.script(SERVICES, &name)? else { continue };
             let Some(kind) = Kind::of(&text) else { continue };
             let runlevels: Vec<String> =
                 levels.iter().filter(|(_, names)| names.contains(&name)).map(|(level, _)| level.clone()).collect();
@@ -188,6 +204,9 @@ impl Session {
                 name,
             });
         }
+        if init == Init::Openrc {
+            services.extend(self.guests()?);
+        }
         services.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(services)
     }
@@ -196,6 +215,33 @@ impl Session {
     fn runlevels(&self) -> Result<Vec<(String, Vec<String>)>, Error> {
         let of = |level: String| Ok((level.clone(), self.names(&format!("{RUNLEVELS}/{level}"))?));
         self.names(RUNLEVELS)?.into_iter().map(of).collect()
+    }
+
+    /// OpenWrt's services on a root of OpenRC, which OpenWrt's procd runs there.
+    fn guests(&self) -> Result<Vec<Service>, Error> {
+        let links = self.names(procd::RC_DIR)?;
+        let mut guests = Vec::new();
+        for name in self.names(procd::INIT_DIR)?.into_iter().filter(|name| is_name(name)) {
+            let Some(text) = self.script(procd::INIT_DIR, &name)? else { continue };
+            let Some(script) = procd::InitScript::parse(text.as_bytes()) else { continue };
+            let enabled = script.links(&name).iter().any(|(link, _)| link.starts_with('S') && links.contains(link));
+            guests.push(Service {
+                enabled,
+                ecosystem: Ecosystem::Openwrt,
+                translated: true,
+                start: script.start.and_then(|number| number.parse().ok()),
+                runlevels: Vec::new(),
+                running: None,
+                name,
+            });
+        }
+        Ok(guests)
+    }
+
+    /// Names of the guests that run; none while their procd does not.
+    fn guests_running(&mut self) -> Result<Vec<String>, Error> {
+        let (said, failed) = self.run_in_root("services", "ubus -t 5 call service list")?;
+        Ok(if failed.is_none() { running_instances(&said.join("\n")) } else { Vec::new() })
     }
 
     fn names(&self, dir: &str) -> Result<Vec<String>, Error> {
@@ -208,8 +254,8 @@ impl Session {
         Ok(names.into_iter().filter_map(|name| String::from_utf8(name).ok()).take(MAX_SERVICES).collect())
     }
 
-    fn script(&self, name: &str) -> Result<Option<String>, Error> {
-        let Ok(path) = RelPath::from_package(format!("{SERVICES}/{name}").as_bytes()) else { return Ok(None) };
+    fn script(&self, dir: &str, name: &str) -> Result<Option<String>, Error> {
+        let Ok(path) = RelPath::from_package(format!("{dir}/{name}").as_bytes()) else { return Ok(None) };
         let failed = |e| Error::io(format!("reading {path}"))(e);
         let real = self.root.real_path(&path, true).map_err(failed)?;
         match self.root.node(&real).map_err(failed)? {
@@ -256,6 +302,11 @@ impl Session {
         let said = heard.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         Ok((said, failed))
     }
+}
+
+/// Whether services of this world run under another init than the root's own.
+fn is_guest(init: Init, world: Ecosystem) -> bool {
+    init == Init::Openrc && world == Ecosystem::Openwrt
 }
 
 /// Keeps what a script says.
