@@ -1,9 +1,10 @@
-//! Our apk decisions beside the real apk 2.14 and 3.0, on universes made at random from recorded seeds. With
-//! `XPKG_FIDELITY` (`just fidelity`) the first differences are reduced to the smallest universes that still show them.
+//! Our apk decisions beside the real apk 2.14 and 3.0, on universes made at random from recorded seeds. A difference that is
+//! of none of the classes of docs/fidelity.md fails. With `XPKG_FIDELITY` (`just fidelity`) the first of them are reduced to
+//! the smallest universes that still show them.
 
 use xpkg_fixtures::solver::{Case, random_apk_case, reduce};
 use xpkg_resolver::native::apk::Generation;
-use xpkg_tests::fidelity::{RealApk, our_answer};
+use xpkg_tests::fidelity::{RealApk, never_ended, our_answer};
 
 /// Seeds of the suite: `XPKG_FIDELITY=FROM..TO` takes others (`just fidelity`).
 const SEEDS: std::ops::Range<u64> = 1..301;
@@ -17,24 +18,28 @@ fn seeds() -> std::ops::Range<u64> {
     from.parse().unwrap()..to.parse().unwrap()
 }
 
-/// Fails when more than so many of 100 universes are answered differently.
-fn compare(generation: Generation, tolerated: usize) {
+fn differs(case: &Case, generation: Generation, theirs: &str) -> bool {
+    // Where the real one never ends there is nothing to compare.
+    !never_ended(theirs) && our_answer(case, generation) != theirs
+}
+
+fn compare(generation: Generation) {
     let Some(apk) = RealApk::new(generation) else { return };
     let seeds: Vec<u64> = seeds().collect();
-    let mut different = 0;
+    let (mut endless, mut different) = (0, Vec::new());
     let mut shown = String::new();
-    for chunk in seeds.chunks(250) {
+    for chunk in seeds.chunks(100) {
         let cases: Vec<Case> = chunk.iter().map(|&seed| random_apk_case(seed)).collect();
-        for ((seed, case), theirs) in chunk.iter().zip(&cases).zip(apk.answers(&cases)) {
-            // apk 2.14 does not always end under --force-broken-world (docs/fidelity.md); then there is nothing to compare.
-            if theirs.ends_with("=143\n") || our_answer(case, generation) == theirs {
+        for ((&seed, case), theirs) in chunk.iter().zip(&cases).zip(apk.answers(&cases)) {
+            endless += usize::from(never_ended(&theirs));
+            if !differs(case, generation, &theirs) {
                 continue;
             }
-            different += 1;
-            if different <= SHOWN && std::env::var_os("XPKG_FIDELITY").is_some() {
+            different.push(seed);
+            if different.len() <= SHOWN && std::env::var_os("XPKG_FIDELITY").is_some() {
                 let mut wrong = |case: &Case| {
                     let theirs = apk.answers(std::slice::from_ref(case)).remove(0);
-                    !theirs.contains("usage") && !theirs.ends_with("=143\n") && theirs != our_answer(case, generation)
+                    !theirs.contains("usage") && differs(case, generation, &theirs)
                 };
                 let small = reduce(case, &mut wrong);
                 let theirs = apk.answers(std::slice::from_ref(&small)).remove(0);
@@ -43,17 +48,17 @@ fn compare(generation: Generation, tolerated: usize) {
             }
         }
     }
-    let share = format!("{different} of {} universes differ; the first ones, reduced:\n{shown}", seeds.len());
-    assert!(different * 100 <= seeds.len() * tolerated, "{share}");
+    // Two of 5,000 were seen not to end; many more would mean that the limit cuts off answers.
+    assert!(endless * 200 <= seeds.len(), "{endless} of {} universes had no answer in time", seeds.len());
+    assert!(different.is_empty(), "seeds {different:?} of {} differ; the first ones, reduced:\n{shown}", seeds.len());
 }
 
 #[test]
 fn apk_2_decides_alike() {
-    // What is still unexplained is in docs/fidelity.md.
-    compare(Generation::V2, 3);
+    compare(Generation::V2);
 }
 
 #[test]
 fn apk_3_decides_alike() {
-    compare(Generation::V3, 1);
+    compare(Generation::V3);
 }

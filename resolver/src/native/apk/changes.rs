@@ -151,7 +151,7 @@ impl<'s, 'a> Ordering<'s, 'a> {
         }
     }
 
-    /// Calls for each name whose install_if names this package: in 2.14 by its own name only.
+    /// Calls for each name whose install_if names this package, by its own name or by one that it provides.
     fn around_install_if(&mut self, pkg: PkgId, visit: fn(&mut Self, NameId)) {
         let pool = self.solver.pool;
         let package = &pool.pkgs[pkg];
@@ -170,7 +170,8 @@ impl<'s, 'a> Ordering<'s, 'a> {
         let state = &self.solver.names[name];
         let Some(pkg) = state.chosen.as_ref().map(|c| c.pkg).filter(|_| state.seen && !state.processed) else { return };
         for d in &pool.pkgs[pkg].install_if {
-            let settled = self.solver.names[d.name].processed || d.conflict;
+            // apk 2.14 waits for the names of conflicts too.
+            let settled = self.solver.names[d.name].processed || (d.conflict && self.solver.is_v3());
             if !settled || !self.solver.met_by_choice(Some(pkg), d) {
                 return;
             }
@@ -184,9 +185,10 @@ impl<'s, 'a> Ordering<'s, 'a> {
         if state.removed {
             return;
         }
+        let v3 = self.solver.is_v3();
         let gone = |d: &Dep| {
             let state = &self.solver.names[d.name];
-            state.chosen.is_none() && state.removed
+            state.chosen.is_none() && if v3 { state.removed } else { state.processed }
         };
         if self.solver.pool.pkgs[pkg].install_if.iter().any(gone) {
             self.drop_unneeded(pkg);
@@ -199,7 +201,11 @@ impl<'s, 'a> Ordering<'s, 'a> {
         if self.solver.pkgs[pkg].in_changes || self.chosen_as_itself(package.name) {
             return;
         }
-        self.solver.names[package.name].removed = true;
+        let v3 = self.solver.is_v3();
+        let state = &mut self.solver.names[package.name];
+        state.removed = true;
+        // To apk 2.14 a name whose package went is dealt with, even if it is world that asks for it.
+        state.processed |= !v3;
         self.solver.pkgs[pkg].in_changes = true;
         for name in std::iter::once(package.name).chain(package.provides.iter().map(|p| p.name)) {
             for &other in &pool.names[name].rdepends {

@@ -98,7 +98,8 @@ impl Solver<'_> {
         if state.requirers > 0 || state.has_iif {
             for p in &pool.names[name].providers {
                 let s = &self.pkgs[p.pkg];
-                let by_itself = s.iif_triggered && s.tag_ok && s.selectable;
+                // What an install_if brings must be possible in apk 3; apk 2.14 brings it even if it is not, and fails.
+                let by_itself = s.iif_triggered && s.tag_ok && (s.selectable || !self.is_v3());
                 if (state.requirers == 0 && !by_itself) || !self.is_auto_selectable(p) {
                     continue;
                 }

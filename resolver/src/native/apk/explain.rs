@@ -169,12 +169,13 @@ impl<'a> Explain<'a> {
             self.world.iter().filter(|d| d.name == name && !d.conflict).map(|d| self.of_world(d)).collect();
         let mut visited = HashSet::new();
         for &other in &pool.names[name].rdepends {
-            let asking = pool.names[other].providers.iter().filter(|p| self.marked[p.pkg]).find_map(|p| {
-                let fresh = visited.insert(p.pkg);
-                let mut depends = pool.pkgs[p.pkg].depends.iter().filter(|_| fresh);
+            // apk 2.14 looks at the first chosen provider of an asking name only, whether it is the one that asks or not.
+            let only = if pool.generation == Generation::V2 { 1 } else { usize::MAX };
+            let fresh = pool.names[other].providers.iter().filter(|p| self.marked[p.pkg] && visited.insert(p.pkg));
+            asks.extend(fresh.take(only).find_map(|p| {
+                let mut depends = pool.pkgs[p.pkg].depends.iter();
                 depends.find(|d| d.name == name && !d.conflict).map(|d| self.of_package(p.pkg, d))
-            });
-            asks.extend(asking);
+            }));
         }
         self.list("required by:", asks);
     }

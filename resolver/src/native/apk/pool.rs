@@ -71,6 +71,11 @@ impl Pkg {
     pub fn is_installed(&self) -> bool {
         self.record.is_some()
     }
+
+    /// The names it answers to: its own, then those it provides.
+    pub fn names(&self) -> impl Iterator<Item = NameId> + use<'_> {
+        std::iter::once(self.name).chain(self.provides.iter().map(|p| p.name))
+    }
 }
 
 /// One name.

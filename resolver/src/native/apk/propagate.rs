@@ -26,6 +26,10 @@ impl Solver<'_> {
             self.names[name].no_iif = no_iif;
         }
         self.names[name].no_iif = no_iif;
+        if !self.is_v3() {
+            self.discover_installed_by(name);
+            return;
+        }
         for &other in &pool.names[name].rinstall_if {
             self.discover(other);
         }
@@ -44,6 +48,26 @@ impl Solver<'_> {
         for p in &pool.names[name].providers {
             for d in &pool.pkgs[p.pkg].install_if {
                 self.discover(d.name);
+            }
+        }
+    }
+
+    /// What apk 2.14 meets besides dependencies: names that may be installed because of a provider's own name, or of a
+    /// provided name that was not met yet. A provided name alone is not met, which shows where it is asked whether all who
+    /// may ask for a name are decided.
+    fn discover_installed_by(&mut self, name: NameId) {
+        let pool = self.pool;
+        for p in &pool.names[name].providers {
+            let package = &pool.pkgs[p.pkg];
+            for &other in &pool.names[package.name].rinstall_if {
+                self.discover(other);
+            }
+            for provided in &package.provides {
+                if !self.names[provided.name].seen {
+                    for &other in &pool.names[provided.name].rinstall_if {
+                        self.discover(other);
+                    }
+                }
             }
         }
     }
@@ -93,7 +117,7 @@ impl Solver<'_> {
         }
     }
 
-    /// The same for all names of a package, as apk 3 does; 2.14 looks at the package's own name only.
+    /// The same for all names of a package.
     pub fn touch_install_if_of(&mut self, pkg: PkgId) {
         let pool = self.pool;
         self.touch_install_if(pool.pkgs[pkg].name);
@@ -278,9 +302,7 @@ impl Solver<'_> {
             auto |= self.is_auto_selectable(p);
         }
         let state = &mut self.names[name];
-        // apk 2.14 does not count a lone virtual provider that may not be chosen as settled; apk 3 asks for that apart.
-        let lone_virtual = !v3 && options == 1 && !auto;
-        state.has_options = options > 1 || not_ok > 0 || lone_virtual;
+        state.has_options = options > 1 || not_ok > 0;
         (state.has_iif, state.no_iif) = (has_iif, no_iif);
         let changed = std::mem::replace(&mut state.auto_selectable, auto) != auto;
         if !v3 {
