@@ -245,7 +245,7 @@ impl<'a> Solver<'a> {
             };
             let key = |n: &&NameId| {
                 let state = &self.names[**n];
-                (!self.named[**n], self.pool.names[**n].class, u16::MAX - state.chain)
+                (!self.named[**n], self.pool.names[**n].class, u16::MAX - state.chain, state.requirers == 0)
             };
             self.waiting.rest.iter().find(settled).or_else(|| self.waiting.rest.iter().min_by_key(key)).copied()
         }?;
