@@ -38,6 +38,6 @@ echo "process: $(cat /proc/$(inner display-message -p '#{pid}')/comm | cut -d: -
 inner kill-server
 outer kill-server
 until_true sh -c '! ps | grep -v grep | grep -q "[t]mux -L"'
-rm -r /tmp/tmux-test
-test -z "$made" || { umount /dev/pts; rm -f /dev/ptmx; }
+rm -r /tmp/tmux-test "/tmp/tmux-$(id -u)"
+test -z "$made" || { umount /dev/pts; rm -f /dev/ptmx; rmdir /dev/pts; }
 "#;
