@@ -199,6 +199,8 @@ fn naming_what_came_for_others_keeps_it() {
     let control = String::from_utf8(system.read("usr/lib/opkg/info/wget.control")).unwrap();
     let size: i64 = control.lines().find_map(|l| l.strip_prefix("Installed-Size: ")).unwrap().parse().unwrap();
     assert_eq!(said["disk_change"].as_i64(), Some(-size), "{said}");
+    std::fs::remove_file(system.dir().join("usr/lib/opkg/info/wget.control")).unwrap();
+    assert_eq!(xpkg.json(["remove", "--dry-run", "wget"])["disk_change"].as_i64(), Some(0));
 
     // A line that is no path, and a damaged database: both are named once.
     system.write("usr/lib/opkg/info/lua.list", "/usr/bin/lua5.1\nusr/../../x\n");

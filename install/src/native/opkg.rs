@@ -231,14 +231,15 @@ impl NativeOpkg {
     }
 
     /// What the `control` file of an installed package says of its size, in bytes: the list of packages does not keep it. 0
-    /// where it says nothing.
+    /// where nothing says it.
     pub(crate) fn declared_size(self, root: &(impl RootView + ?Sized), name: &str) -> Result<u64> {
         let path = RelPath::from_package(format!("{INFO}/{name}.control").as_bytes())
             .map_err(|e| Error::refused(name, e.to_string()))?;
         let bytes = root.read(&path, MAX_INFO).map_err(|e| Error::io("reading", &path, e))?.unwrap_or_default();
-        let control = Control::parse(&bytes, &path.to_string(), &Limits::default());
-        let control = control.map_err(|e| Error::Database(Box::new(e)))?;
-        Ok(control.get("Installed-Size").and_then(|size| size.trim().parse().ok()).unwrap_or(0))
+        // A number for people: a file that is missing or damaged keeps no package from going.
+        let control = Control::parse(&bytes, &path.to_string(), &Limits::default()).ok();
+        let size = control.and_then(|control| control.get("Installed-Size")?.trim().parse().ok());
+        Ok(size.unwrap_or(0))
     }
 
     /// Where a script of an installed package lies.
