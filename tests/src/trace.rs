@@ -17,6 +17,14 @@ impl Trace {
     /// Looks now.
     pub fn of(system: &System) -> Self {
         let mut seen = snapshot(system.dir()).unwrap();
+        // How new the indexes were comes with `update` and protects beyond every package; a directory that holds nothing else
+        // comes with it.
+        let memory = |path: &Path| path.starts_with("usr/lib/xpkg/seen");
+        let ours = Path::new("usr/lib/xpkg");
+        if !seen.keys().any(|path| path.starts_with(ours) && path != ours && !memory(path)) {
+            seen.remove(ours);
+        }
+        seen.retain(|path, _| !memory(path));
         for path in PACKED {
             // Compared decoded; type, mode, owner and attributes stay in the comparison.
             if let Some(file) = seen.get_mut(Path::new(path)) {

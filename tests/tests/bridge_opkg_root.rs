@@ -19,8 +19,8 @@ fn tmux_runs_and_opkg_has_it_on_record() {
     // Alpine's libevent has a file of that package.
     xpkg.ok(["update"]);
     xpkg.ok(["remove", "--cascade", "libevent2-7"]);
-    let before = snapshot(system.dir()).unwrap();
     add(&xpkg, "alpine-tmux");
+    let before = snapshot(system.dir()).unwrap();
     let said = xpkg.refused(["install", "alpine:tmux"]);
     assert!(said.contains("DT_RELR") && said.contains("/usr/bin/tmux"), "{said}");
     let changes = diff(&before, &snapshot(system.dir()).unwrap()).without(&["etc/xpkg", "tmp"]);
