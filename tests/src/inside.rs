@@ -18,7 +18,7 @@ const BUILT: &str = "target/static/x86_64-unknown-linux-musl/device/xpkg";
 /// Where it lies in the root.
 const PROGRAM: &str = "usr/bin/xpkg";
 /// Where the public keys of the other world lie in the root.
-const KEYS: &str = "root/keys";
+pub const KEYS: &str = "root/keys";
 
 /// The static build: `XPKG_STATIC_BIN`, else what `.ci/static` made. `None`, said aloud, where there is none.
 pub fn static_binary() -> Option<PathBuf> {

@@ -11,6 +11,7 @@ pub mod image;
 pub mod inside;
 pub mod judge;
 pub mod loader_judge;
+pub mod openrc;
 pub mod opkg_lab;
 pub mod overlay;
 pub mod program;

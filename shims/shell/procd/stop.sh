@@ -9,7 +9,8 @@ services() {
 	ubus -t 5 call service list 2>/dev/null | sed -n 's/^\t"\(.*\)": {$/\1/p'
 }
 services | while read -r name; do
-	ubus -t 5 call service delete "{\"name\":\"$name\"}"
+	# It may be gone by now: procd drops a service with its last instance.
+	ubus -t 5 call service delete "{\"name\":\"$name\"}" 2>/dev/null
 done
 tries=0
 while [ -n "$(services)" ] && [ "$tries" -lt 10 ]; do

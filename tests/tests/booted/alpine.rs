@@ -1,12 +1,23 @@
 //! On Alpine 3.19, under OpenRC.
 
+use xpkg_tests::inside::Inside;
 use xpkg_tests::{System, Vm};
+
+use crate::procd;
 
 #[test]
 fn alpine() {
     let Some(system) = System::alpine() else { return };
+    if Inside::new(&system, true).is_none() {
+        return;
+    }
     let Some(vm) = Vm::boot(&system) else { return };
+    procd::installs(&vm);
     answers(&vm);
+    // That rebooted.
+    procd::works(&vm, 2023);
+    procd::goes(&vm);
+    vm.power_off();
 }
 
 /// The guest is what it should be, and keeps what is written over a reboot.

@@ -5,3 +5,4 @@
 
 mod alpine;
 mod openwrt;
+mod procd;

@@ -124,7 +124,7 @@ fn remove(brought: &Brought<'_>) -> String {
     let mut text = String::new();
     for name in brought.services.keys() {
         let _ = writeln!(text, "procd_runs && /usr/lib/xpkg/procd/enter /etc/init.d/{name} stop");
-        let _ = writeln!(text, "rm -f /etc/openwrt/rc.d/[SK]??{name}");
+        let _ = writeln!(text, "rm -f /etc/openwrt/rc.d/[SK]??{name} /var/lock/procd_{name}.lock");
     }
     for name in brought.defaults {
         let _ = writeln!(text, "rm -f /var/lib/xpkg/uci-defaults/{name}");
