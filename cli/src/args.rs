@@ -170,6 +170,21 @@ pub struct Change {
     /// Overwrite files that no package owns
     #[arg(long)]
     pub overwrite: bool,
+    /// Private layer of foreign packages: where it is needed, never, or always
+    #[arg(long, value_enum, default_value_t = Layer::Auto, value_name = "WHEN")]
+    pub layer: Layer,
+}
+
+/// When foreign packages live with a loader and libraries of their own world.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Layer {
+    /// Where the root's own cannot carry them
+    #[default]
+    Auto,
+    /// What cannot live among the root's own files is refused
+    Never,
+    /// Even where the root's own would do
+    Always,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use xpkg_model::adaptation::Placement;
 use xpkg_model::installed::{Installed, InstalledPackage};
 use xpkg_model::root::RootView;
 use xpkg_model::{Dependency, Ecosystem, Package};
@@ -24,6 +25,13 @@ pub fn declared_size(root: &dyn RootView, native: Ecosystem, name: &str) -> Resu
         Some(Native::Opkg(opkg)) => opkg.declared_size(root, name),
         _ => Ok(0),
     }
+}
+
+/// The foreign packages that live in a private layer.
+pub fn layered(root: &dyn RootView) -> Result<BTreeSet<(Ecosystem, String)>> {
+    let state = State::load(root)?;
+    let inside = state.packages.into_iter().filter(|(_, p)| p.placement == Placement::Layer);
+    Ok(inside.map(|(key, _)| key).collect())
 }
 
 /// Reads a root. Without a native database nothing is installed. The generated provider is not a package of either world

@@ -30,6 +30,19 @@ pub enum Placement {
     Layer,
 }
 
+/// What a person wants of private layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerPolicy {
+    /// Where the root's own loader and libraries cannot carry what is asked for.
+    #[default]
+    Auto,
+    /// Never: what cannot live among the root's own files is refused.
+    Never,
+    /// For every foreign package.
+    Always,
+}
+
 /// What a program's headers are made to say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ElfPatch {

@@ -28,12 +28,19 @@ pub struct Host {
     pub provides: Vec<HostProvide>,
     /// Foreign packages that are never put here, with the reason.
     pub masked: Vec<(Ecosystem, String, String)>,
+    /// Foreign packages live in a private layer: libraries (`so:`, `pc:`) of one world are nothing to the other.
+    pub apart: bool,
 }
 
 impl Host {
     /// Whether packages of that architecture may be put here.
     pub fn accepts(&self, ecosystem: Ecosystem, arch: &str) -> bool {
         matches!(arch, "noarch" | "all" | "") || self.arches.iter().any(|(e, a)| *e == ecosystem && a == arch)
+    }
+
+    /// Whether a capability that both worlds share is met by the packages of either.
+    pub fn crosses(&self, name: &str) -> bool {
+        crate::dependency::is_shared(name) && !(self.apart && ["so:", "pc:"].iter().any(|p| name.starts_with(p)))
     }
 
     /// Why a package is never put here, where it is masked.

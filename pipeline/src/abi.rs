@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use xpkg_model::adaptation::{Adaptation, Adaptations};
+use xpkg_model::adaptation::{Adaptation, Adaptations, Placement};
 use xpkg_model::elf::Kind;
 use xpkg_model::installed::Installed;
 use xpkg_model::learnt::Fact;
 use xpkg_model::root::NodeKind;
 use xpkg_model::verdict::{Finding, Severity};
-use xpkg_model::{ElfFacts, Package, PackageKey, Plan, RelPath, Step};
+use xpkg_model::{Ecosystem, ElfFacts, Package, PackageKey, Plan, RelPath, Step};
 use xpkg_repos::facts::EntryType;
 use xpkg_repos::{EntryFact, PackageFacts};
 use xpkg_resolver::abi::{
@@ -21,7 +21,7 @@ use crate::libraries::Library;
 use crate::offers::ProvenNeeds;
 use crate::prepare::{Ground, Learning, PackageVerdict, grade, refuses};
 use crate::prospect::{Coming, Prospect};
-use crate::space::{Space, coming_loader, loader, subjects};
+use crate::space::{Space, coming_loader, layer_loader, loader, subjects};
 
 /// Names of missing symbols that one explanation lists.
 const NAMED: usize = 4;
@@ -87,7 +87,21 @@ impl<'a> RootAbi<'a> {
                 ..Subject::new(path.to_string(), Arc::clone(facts))
             })
             .collect();
-        let report = check_all(&space, &checked);
+        let world = Ecosystem::ALL.into_iter().find(|e| *e != self.ground.system.native);
+        let layer = world.filter(|_| state.placement == Placement::Layer);
+        let guest = |subject: &Subject| {
+            let path = RelPath::from_absolute(subject.path.as_bytes()).ok()?;
+            let owner = prospect.brought(&path).map(|c| c.owner.as_str())?;
+            layer.filter(|world| owner.starts_with(&format!("{world}:")))
+        };
+        let (inside, checked): (Vec<Subject>, Vec<Subject>) = checked.into_iter().partition(|s| guest(s).is_some());
+        let mut report = check_all(&space, &checked);
+        if let Some(world) = layer {
+            let loader = layer_loader(&prospect, world, &version_of)?;
+            let search = xpkg_shims::layer::search_path(world);
+            let within = Space { prospect: &prospect, search, loader, keys: &keys, owners: &owners };
+            report.absorb(check_all(&within, &inside));
+        }
         // A library that is still to be fetched is not missing; what was not read is not judged.
         if complete {
             let known = state.needs.clone();
@@ -191,7 +205,9 @@ impl<'a> RootAbi<'a> {
             Some(Owner::Package(key)) if keys.values().any(|k| k == key) => key.clone(),
             _ => return, // what was there before is the reverse check's matter
         };
-        if consumer.ecosystem == self.ground.system.native {
+        if consumer.ecosystem != self.ground.system.native {
+            state.wants_layer = true;
+        } else {
             return; // the native side's own packages are its own promise; findings are shown as warnings
         }
         let Some(capability) = failure.capability() else {

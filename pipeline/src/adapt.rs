@@ -73,8 +73,12 @@ struct Told<'a> {
 impl Told<'_> {
     /// Every translator in turn.
     fn translate(&self) -> Result<Adaptation, String> {
-        let translators: [fn(&Foreign<'_>) -> Adaptation; 2] =
-            [xpkg_shims::rules::translate, xpkg_shims::services::translate];
+        let translators: [fn(&Foreign<'_>) -> Adaptation; 4] = [
+            xpkg_shims::layer::translate,
+            xpkg_shims::environment::translate,
+            xpkg_shims::rules::translate,
+            xpkg_shims::services::translate,
+        ];
         let mut whole = Adaptation::default();
         let mut scripts: Scripts = self.foreign.scripts.clone();
         for translate in translators {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use xpkg_install::target::Target;
 use xpkg_install::{ApplyInput, PayloadSource, transaction};
+use xpkg_model::adaptation::LayerPolicy;
 use xpkg_model::{Dependency, Observer, Package, Spec};
 use xpkg_repos::FetchedPackage;
 use xpkg_repos::cache::Clean;
@@ -120,6 +121,7 @@ impl Session {
             transport: &self.transport,
             observer: self.observer.as_ref(),
             relr_probe: self.relr_probe,
+            layer: self.layer,
             permissions: self.permissions.clone(),
         }
     }
@@ -134,6 +136,11 @@ impl Session {
         let bridged = self.installed()?.packages.iter().any(|p| p.foreign);
         self.cache.clean(if bridged { Clean::Packages } else { Clean::Work })?;
         Ok(applied)
+    }
+
+    /// What a person wants of private layers in this run.
+    pub fn set_layer(&mut self, policy: LayerPolicy) {
+        self.layer = policy;
     }
 
     /// What a person allows this run; it decides which files a plan may take.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xpkg_model::elf::Kind;
 use xpkg_model::root::{NodeKind, RootView};
-use xpkg_model::{RelPath, Spec};
+use xpkg_model::{Ecosystem, ElfFacts, RelPath, Spec};
 use xpkg_resolver::Request;
 use xpkg_resolver::abi::{Checker, Subject};
 
@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::prepare::{Depth, PackageVerdict, grade};
 use crate::prospect::Prospect;
 use crate::session::Session;
-use crate::space::{Space, loader};
+use crate::space::{Space, layer_loader, loader};
 
 /// Directories that hold programs and libraries.
 const DIRS: [&str; 11] = [
@@ -82,6 +82,16 @@ impl Session {
             owners: &owners,
         };
         let checker = Checker::new(&space);
+        let mut layers = BTreeMap::new();
+        for world in Ecosystem::ALL {
+            let loader = layer_loader(&prospect, world, &|_| None)?;
+            let search = xpkg_shims::layer::search_path(world);
+            layers.insert(world, Space { prospect: &prospect, search, loader, keys: &keys, owners: &owners });
+        }
+        let layers: BTreeMap<Ecosystem, Checker<'_>> = layers.iter().map(|(w, s)| (*w, Checker::new(s))).collect();
+        let fitting = |path: &RelPath, facts: &ElfFacts| {
+            layer_of(path, facts).and_then(|world| layers.get(&world)).unwrap_or(&checker)
+        };
         let mut verdicts = Vec::new();
         let mut loaded = BTreeSet::new();
         let mut libraries = Vec::new();
@@ -90,7 +100,7 @@ impl Session {
             match outline.kind {
                 Kind::Program if outline.is_dynamic() => {
                     let Some(subject) = self.subject(path)? else { continue };
-                    let report = checker.check(&subject);
+                    let report = fitting(path, &subject.facts).check(&subject);
                     loaded.extend(report.objects);
                     verdicts.push(grade(report.findings, path.to_string(), None));
                 }
@@ -103,7 +113,7 @@ impl Session {
             if (!loaded.contains(&path.to_string()) || named.contains(path))
                 && let Some(subject) = self.subject(path)?
             {
-                let report = checker.check(&subject);
+                let report = fitting(path, &subject.facts).check(&subject);
                 verdicts.push(grade(report.findings, subject.path, None));
             }
         }
@@ -116,6 +126,12 @@ impl Session {
         let mode = self.root.node(path).map_err(Error::io(format!("reading {path}")))?.map(|n| n.mode);
         Ok(Some(Subject { mode, ..Subject::new(path.to_string(), facts) }))
     }
+}
+
+/// The layer in which a file runs: where it lies there, or is started by its loader.
+pub(crate) fn layer_of(path: &RelPath, facts: &ElfFacts) -> Option<Ecosystem> {
+    let interpreter = facts.interpreter.as_deref().and_then(|text| RelPath::from_absolute(text).ok());
+    xpkg_shims::layer::of(path).or_else(|| interpreter.as_ref().and_then(xpkg_shims::layer::of))
 }
 
 /// Regular files in the directories that hold programs and libraries. Links are not followed.

@@ -44,6 +44,8 @@ pub(crate) fn clashes(
         Err(xpkg_install::Error::Conflicts(conflicts)) => conflicts,
         Err(error) => return Err(error.into()),
     };
+    let moves = |path: &xpkg_model::RelPath| xpkg_shims::layer::is_searched(path);
+    state.wants_layer |= conflicts.iter().any(|c| moves(&c.path));
     let before = state.learnt.len();
     for conflict in &conflicts {
         let step = plan.incoming().find(|s| conflict.package.split(' ').next() == Some(&abi::scoped(&s.package)));

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use xpkg_model::RelPath;
+use xpkg_model::adaptation::Placement;
 use xpkg_model::host::{Host, HostProvide};
 use xpkg_model::installed::Installed;
 use xpkg_model::root::RootView;
-use xpkg_shims::{NativeSoname, RootProbe, Rules};
+use xpkg_shims::{Apart, NativeSoname, RootProbe, Rules};
 
 use crate::error::Error;
 use crate::libraries::Library;
@@ -54,16 +55,29 @@ pub fn probe<'a>(ground: &Ground<'a>, installed: &Installed, libraries: &[Librar
 }
 
 /// The host as the resolver sees it.
-pub fn host(rules: &Rules, ground: &Ground<'_>, installed: &Installed, libraries: &[Library]) -> Host {
+///
+/// To packages in a private layer it gives no libraries and no libc.
+pub fn host(
+    rules: &Rules,
+    ground: &Ground<'_>,
+    installed: &Installed,
+    libraries: &[Library],
+    placement: Placement,
+) -> Host {
     let probe = probe(ground, installed, libraries);
-    let mut host = rules.host(ground.system.native, &probe);
+    let apart = placement == Placement::Layer;
+    let mut host = match apart {
+        true => rules.host(ground.system.native, &Apart(&probe)),
+        false => rules.host(ground.system.native, &probe),
+    };
+    host.apart = apart;
     for (ecosystem, word) in ground.arches {
         if !host.arches.contains(&(*ecosystem, word.clone())) {
             host.arches.push((*ecosystem, word.clone()));
         }
     }
     // Libraries that no package owns, put there by hand or by a vendor.
-    for library in libraries.iter().filter(|l| l.owner.is_none()) {
+    for library in libraries.iter().filter(|l| l.owner.is_none() && !apart) {
         let provide = library.provide();
         if !host.provides.iter().any(|p| p.provide.name == provide.name) {
             let by = format!("{}, which no package owns", library.file);

@@ -15,6 +15,7 @@ pub mod front;
 mod host;
 mod identify;
 pub mod image;
+mod layer;
 mod libraries;
 mod offers;
 pub mod package_files;
@@ -36,6 +37,7 @@ pub use query::{CacheInfo, Info, SourceOutcome, WhyAnswer};
 pub use service::{Service, ServiceAction, Services};
 pub use session::{Options, Session};
 pub use sources::{AddedRelease, KeyLine, NewSource, SourceLine};
+pub use xpkg_model::adaptation::LayerPolicy;
 pub use xpkg_resolver::{Request, Upgrade};
 
 /// First argument of the copy of this program that runs a maintainer script inside a root.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use xpkg_install::target::Target;
-use xpkg_model::adaptation::{Adaptations, Placement};
+use xpkg_model::adaptation::{Adaptations, LayerPolicy, Placement};
 use xpkg_model::installed::Installed;
 use xpkg_model::learnt::{Fact, Learnt};
 use xpkg_model::verdict::{Finding, Severity, Verdict};
@@ -66,6 +66,8 @@ pub struct Ground<'a> {
     pub observer: &'a dyn Observer,
     /// What a probe under the root's loader said of DT_RELR.
     pub relr_probe: Option<bool>,
+    /// What a person wants of private layers.
+    pub layer: LayerPolicy,
     /// What a person allowed.
     pub permissions: xpkg_install::Options,
 }
@@ -157,7 +159,7 @@ impl Prepared {
     }
 }
 
-/// Finds a plan that holds.
+/// Finds a plan that holds: among the root's own files, or where those cannot carry it, in a private layer.
 ///
 /// `local` are the files on disk that the request names as [`Request::local`].
 pub fn prepare(
@@ -166,16 +168,59 @@ pub fn prepare(
     local: &[Arc<FetchedPackage>],
     depth: Depth,
 ) -> Result<Prepared, Error> {
+    let installed = xpkg_install::installed::read(ground.root, ground.system.native)?;
+    let first = crate::layer::placement(ground, &installed)?;
+    let mut wants_layer = false;
+    let outcome = attempt(ground, request, local, depth, first, &mut wants_layer);
+    let refused = |p: &Prepared| p.verdicts.iter().any(|v| v.verdict == Verdict::NeedsPrivateLayer);
+    let failed = match &outcome {
+        Ok(prepared) => refused(prepared),
+        Err(_) => wants_layer,
+    };
+    if !failed || first == Placement::Layer || ground.layer != LayerPolicy::Auto {
+        return outcome;
+    }
+    ground
+        .observer
+        .event(Event::Detail("the root's own loader and libraries do not do: trying a private layer".into()));
+    match attempt(ground, request, local, depth, Placement::Layer, &mut wants_layer) {
+        Ok(inside) if !refused(&inside) => Ok(inside),
+        // What stood against the plain way says more than why the other does not help.
+        Ok(_) => outcome,
+        Err(error) => {
+            ground.observer.event(Event::Detail(format!("nor would a private layer: {}", error.words())));
+            outcome
+        }
+    }
+}
+
+fn attempt(
+    ground: &Ground<'_>,
+    request: &Request,
+    local: &[Arc<FetchedPackage>],
+    depth: Depth,
+    placement: Placement,
+    wants_layer: &mut bool,
+) -> Result<Prepared, Error> {
     let native = ground.system.native;
-    let mut installed = xpkg_install::installed::read(ground.root, native)?;
-    let libraries = crate::libraries::scan(ground.root)?;
-    prove_native_libraries(&mut installed, &libraries, native);
+    let mut everything = xpkg_install::installed::read(ground.root, native)?;
+    let mut libraries = crate::libraries::scan(ground.root)?;
+    prove_native_libraries(&mut everything, &libraries, native);
+    let moving =
+        if placement == Placement::Layer { crate::layer::outside(ground.root, &everything)? } else { Vec::new() };
+    let asked = request;
+    let (installed, request) = &crate::layer::without(&everything, &moving, request);
+    let (installed, request) = (installed.clone(), request);
     let rules = crate::host::rules(ground.root)?;
-    let host = crate::host::host(&rules, ground, &installed, &libraries);
+    let host = crate::host::host(&rules, ground, &installed, &libraries, placement);
     let catalogue = Catalogue::open(ground.cache, ground.sources)?;
     require_sources(ground, request, &catalogue)?;
-    let checker = abi::RootAbi::new(ground, &libraries, &installed)?;
-    let mut state = Learning::default();
+    let on_root = libraries.clone();
+    if placement == Placement::Layer {
+        libraries.clear();
+    }
+    let checker = abi::RootAbi::new(ground, &on_root, &everything)?;
+    let mut state = Learning { placement, ..Learning::default() };
     for package in local {
         state.facts.insert(package.package().key(), Arc::new(package.facts(ground.cache)?));
         state.cached.push(package.package().key());
@@ -191,7 +236,8 @@ pub fn prepare(
         let problem =
             Problem { installed: &installed, host: &host, candidates: &offers, request, learnt: &state.learnt };
         let solution = xpkg_resolver::solve(&problem).map_err(Box::new)?;
-        let plan = xpkg_resolver::plan(&problem, &solution);
+        let mut plan = xpkg_resolver::plan(&problem, &solution);
+        crate::layer::move_in(&mut plan, &moving, asked);
         let before = state.learnt.len() + state.needs.values().map(Vec::len).sum::<usize>();
         gather(ground, &catalogue, &plan, depth, &mut state)?;
         let mut verdicts = Vec::new();
@@ -200,14 +246,17 @@ pub fn prepare(
             stage("checking");
             let adaptations = crate::adapt::adapt(ground, &plan, &installed, &rules, &state)?;
             verdicts = checker.check(&plan, &adaptations, &mut state)?;
+            *wants_layer |= state.wants_layer;
             let provider = crate::provider::generate(ground, &host, &installed, &libraries, &plan)?;
             if learnt(&state) == before && depth == Depth::Fetch {
                 stage("comparing files");
-                clashes(ground, request, &plan, provider.as_ref(), &adaptations, &mut state)?;
+                let compared = clashes(ground, request, &plan, provider.as_ref(), &adaptations, &mut state);
+                *wants_layer |= state.wants_layer;
+                compared?;
             }
             if learnt(&state) == before {
                 let plan = complete(ground, &catalogue, plan)?;
-                let automatic = |key: &&(Ecosystem, String)| installed.get(key.0, &key.1).is_some_and(|p| !p.explicit);
+                let automatic = |key: &&(Ecosystem, String)| everything.get(key.0, &key.1).is_some_and(|p| !p.explicit);
                 let now_explicit = solution.now_explicit().to_vec();
                 let (passed_over, incomplete) = passed_over(request, &installed, &state.learnt);
                 return Ok(Prepared {
@@ -246,6 +295,8 @@ pub(crate) struct Learning {
     pub(crate) notes: Vec<String>,
     /// Where foreign packages go in this plan.
     pub(crate) placement: Placement,
+    /// Something failed that a private layer might carry.
+    pub(crate) wants_layer: bool,
     pub(crate) fetched: BTreeMap<PackageKey, Arc<FetchedPackage>>,
     cached: Vec<PackageKey>,
     downloaded: u64,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use xpkg_install::live::{LiveRoot, Ownership};
+use xpkg_model::adaptation::LayerPolicy;
 use xpkg_model::installed::Installed;
 use xpkg_model::root::RootView;
 use xpkg_model::{Ecosystem, Observer, RelPath};
@@ -45,6 +46,7 @@ pub struct Session {
     /// Package files that a person named, verified.
     pub(crate) local: Vec<Arc<FetchedPackage>>,
     pub(crate) permissions: xpkg_install::Options,
+    pub(crate) layer: LayerPolicy,
     /// What a probe under the root's own loader said of DT_RELR; `None` where none was run.
     pub(crate) relr_probe: Option<bool>,
 }
@@ -78,6 +80,7 @@ impl Session {
             transport,
             local: Vec::new(),
             permissions: xpkg_install::Options::default(),
+            layer: LayerPolicy::Auto,
             relr_probe: None,
         })
     }

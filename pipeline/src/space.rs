@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use xpkg_model::elf::{ElfFacts, Kind};
 use xpkg_model::root::RootView;
-use xpkg_model::{PackageKey, RelPath};
+use xpkg_model::{Ecosystem, PackageKey, RelPath};
 use xpkg_resolver::abi::{Arch, Found, LinkSpace, Loader, LoaderKind, Owner, RelrSupport, judge_relr, relr_table};
 
 use crate::error::Error;
@@ -53,7 +53,7 @@ impl LinkSpace for Space<'_> {
 
 /// Finds the root's loader and what it can do. `natives` are its own libraries: those that use DT_RELR prove the support.
 pub fn loader(root: &dyn RootView, system: &System, natives: &[Library], probe: Option<bool>) -> Result<Loader, Error> {
-    for (path, kind) in loader_names(root)? {
+    for (path, kind) in loader_names(root, &RelPath::literal("lib"))? {
         let real = root.real_path(&path, true).map_err(Error::io(format!("reading {path}")))?;
         let Some(facts) = crate::libraries::facts(root, &real)? else { continue };
         let version = musl_version(root, &real)?;
@@ -71,7 +71,7 @@ pub fn coming_loader(
     system: &System,
     version_of: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<Loader>, Error> {
-    for (path, kind) in loader_names(prospect)? {
+    for (path, kind) in loader_names(prospect, &RelPath::literal("lib"))? {
         let found = prospect.elf(&path).map_err(Error::io(format!("reading {path}")))?;
         let Some((real, facts)) = found else { continue };
         let Some(coming) = prospect.brought(&real) else { return Ok(None) };
@@ -86,16 +86,36 @@ pub fn coming_loader(
     Ok(None)
 }
 
-/// What in `/lib` is called like a loader.
-fn loader_names(root: &dyn RootView) -> Result<Vec<(RelPath, LoaderKind)>, Error> {
-    let lib = RelPath::literal("lib");
+/// The loader of a private layer, as it is once a plan is done. It was never run: its version says what it can do.
+pub fn layer_loader(
+    prospect: &Prospect<'_>,
+    world: Ecosystem,
+    version_of: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loader, Error> {
+    let Ok(dir) = xpkg_shims::layer::root(world).join(b"lib") else { return Ok(Loader::none(None)) };
+    for (path, kind) in loader_names(prospect, &dir)? {
+        let found = prospect.elf(&path).map_err(Error::io(format!("reading {path}")))?;
+        let Some((real, facts)) = found else { continue };
+        let numbers = |v: String| v.split(|c: char| !c.is_ascii_digit() && c != '.').next().map(str::to_owned);
+        let version = match prospect.brought(&real) {
+            Some(coming) => version_of(&coming.owner).and_then(numbers),
+            None => musl_version(prospect, &real)?,
+        };
+        let system = System { native: world, manager: crate::identify::Manager::Apk3, release: None };
+        return Ok(describe(&path, &real, kind, facts, version, &system, (None, false)));
+    }
+    Ok(Loader::none(None))
+}
+
+/// What in a directory is called like a loader.
+fn loader_names(root: &dyn RootView, lib: &RelPath) -> Result<Vec<(RelPath, LoaderKind)>, Error> {
     let kind = |name: &[u8]| match name {
         n if n.starts_with(b"ld-musl-") && n.ends_with(b".so.1") => Some(LoaderKind::Musl { version: None }),
         n if n.starts_with(b"ld-uClibc") => Some(LoaderKind::Uclibc),
         n if n.starts_with(b"ld-linux") || n.starts_with(b"ld64.so") => Some(LoaderKind::Glibc),
         _ => None,
     };
-    let names = root.list(&lib).map_err(Error::io("listing /lib"))?;
+    let names = root.list(lib).map_err(Error::io(format!("listing {lib}")))?;
     Ok(names.iter().filter_map(|name| Some((lib.join(name).ok()?, kind(name)?))).collect())
 }
 

@@ -53,7 +53,7 @@ impl Universe<'_> {
                     host = host.or_else(|| self.host_gift(dependency, scope, scheme));
                     self.offer_host(dependency, scope, scheme, alternative, &mut offers);
                 }
-                if !is_shared(&dependency.name) {
+                if !is_shared(&dependency.name) && !self.problem.host.apart {
                     for member in self.alias(dependency, scope) {
                         offers.push(self.offer(member, NATIVE, alternative));
                     }
@@ -168,7 +168,7 @@ impl Universe<'_> {
 
     fn offer_packages(&mut self, d: &Dependency, scope: Ecosystem, alternative: usize, offers: &mut Vec<Offer>) {
         let shared = is_shared(&d.name);
-        for ecosystem in scopes(d, scope) {
+        for ecosystem in scopes(self.problem.host, d, scope) {
             if !shared {
                 let name = self.name_ix(ecosystem, &d.name);
                 for member in self.load(name) {
@@ -211,7 +211,12 @@ impl Universe<'_> {
     fn offer_presumed(&mut self, d: &Dependency, scope: Ecosystem, alternative: usize, offers: &mut Vec<Offer>) {
         let native = self.native();
         let mut names: Vec<(NameIx, u8)> = Vec::new();
-        for hint in self.hints(native, &d.name) {
+        let hints = if scope == native || self.problem.host.crosses(&d.name) {
+            self.hints(native, &d.name)
+        } else {
+            Vec::new()
+        };
+        for hint in hints {
             names.push((self.name_ix(native, &hint), HINTED));
         }
         if scope != native {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use xpkg_model::dependency::is_shared;
+use xpkg_model::host::Host;
 use xpkg_model::{Dependency, Ecosystem, Requirement};
 
 use crate::explain::What;
@@ -109,7 +109,7 @@ impl Universe<'_> {
         let package = Arc::clone(self.package(ix));
         let (name, installed) = (self.member(ix).name, self.is_installed(ix));
         let mut members = Vec::new();
-        for ecosystem in scopes(conflict, package.ecosystem) {
+        for ecosystem in scopes(self.problem.host, conflict, package.ecosystem) {
             let named = self.name_ix(ecosystem, &conflict.name);
             members.extend(self.load(named));
             members.extend(self.providing(ecosystem, &conflict.name));
@@ -131,6 +131,6 @@ impl Universe<'_> {
 }
 
 /// The worlds in which a name is looked up for a consumer of `scope`.
-pub(crate) fn scopes(dependency: &Dependency, scope: Ecosystem) -> Vec<Ecosystem> {
-    if is_shared(&dependency.name) { Ecosystem::ALL.to_vec() } else { vec![scope] }
+pub(crate) fn scopes(host: &Host, dependency: &Dependency, scope: Ecosystem) -> Vec<Ecosystem> {
+    if host.crosses(&dependency.name) { Ecosystem::ALL.to_vec() } else { vec![scope] }
 }

@@ -51,7 +51,7 @@ impl Universe<'_> {
     fn related(&mut self, dependency: &Dependency, worlds: &[Ecosystem]) -> Vec<MemberIx> {
         let mut members = Vec::new();
         for world in worlds {
-            for ecosystem in scopes(dependency, *world) {
+            for ecosystem in scopes(self.problem.host, dependency, *world) {
                 if !is_shared(&dependency.name) {
                     let name = self.name_ix(ecosystem, &dependency.name);
                     members.extend(self.load(name));
@@ -60,7 +60,9 @@ impl Universe<'_> {
             }
         }
         let native = self.native();
-        if is_shared(&dependency.name) {
+        if self.problem.host.apart {
+            // Packages of the root stand in for nothing that lives in a layer.
+        } else if is_shared(&dependency.name) {
             for hint in self.hints(native, &dependency.name) {
                 let name = self.name_ix(native, &hint);
                 members.extend(self.load(name));

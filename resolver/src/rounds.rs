@@ -288,7 +288,7 @@ impl<'u, 'a> Rounds<'u, 'a> {
             .filter(|m| {
                 let package = self.universe.package(*m);
                 package.conflicts().any(|c| {
-                    let worlds = crate::needs::scopes(c, package.ecosystem);
+                    let worlds = crate::needs::scopes(self.universe.problem.host, c, package.ecosystem);
                     new.iter().any(|n| {
                         worlds.contains(&self.universe.package(*n).ecosystem)
                             && self.universe.member(*n).name != self.universe.member(*m).name

@@ -7,7 +7,6 @@ use xpkg_model::dependency::is_shared;
 use xpkg_model::host::{Host, HostProvide};
 use xpkg_model::{Dependency, Package};
 
-use crate::needs::scopes;
 use crate::universe::{MemberIx, NameIx, Universe, meets_by_name};
 
 /// The init that a host stands in for by translating what is written for it: what asks for it is of use there.
@@ -20,9 +19,8 @@ pub(crate) fn holds<'p>(package: &Package, host: &Host, present: impl Iterator<I
         d.name == INIT && !d.conflict && host.provides.iter().any(of_host)
     };
     let met = |d: &Dependency| {
-        let worlds = scopes(d, package.ecosystem);
         present.clone().any(|p| {
-            worlds.contains(&p.ecosystem)
+            (is_shared(&d.name) || p.ecosystem == package.ecosystem)
                 && (meets_by_name(p, d) || p.provides.iter().any(|provide| d.met_by(p.scheme, provide)))
         })
     };

@@ -138,7 +138,7 @@ fn gnome_and_the_pending_upgrades() {
     let index = Index::new(&files);
     let installed = root(&data);
     let arches = vec![(Ecosystem::Alpine, "x86_64".to_owned())];
-    let host = Host { native: Ecosystem::Alpine, arches, provides: Vec::new(), masked: Vec::new() };
+    let host = Host { native: Ecosystem::Alpine, arches, provides: Vec::new(), masked: Vec::new(), apart: false };
     let run = |request: &Request| {
         let before = peak();
         let start = std::time::Instant::now();

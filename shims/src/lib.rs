@@ -6,14 +6,18 @@
 //! - [`hints`]: which OpenWrt package probably has a soname, and the other way (data in `hints/*.toml`)
 //! - [`provider`]: the generated package that tells the native manager what the root gives
 //! - [`registration`]: how versions and choices are written into native databases
+//! - [`environment`]: programs that need a variable which nobody sets (data in `rules/environment.toml`)
 //! - [`foreign`]: what a translator is told of a package that comes
+//! - [`layer`]: packages that live with a loader and libraries of their own world
 //! - [`scripts`]: which foreign maintainer scripts can run here
 //! - [`services`]: services of one world under the init of the other
 
 pub mod accounts;
+pub mod environment;
 pub mod error;
 pub mod foreign;
 pub mod hints;
+pub mod layer;
 pub mod probe;
 pub mod provider;
 pub mod registration;
@@ -23,5 +27,5 @@ pub mod services;
 
 pub use error::Error;
 pub use foreign::{Delivered, Foreign};
-pub use probe::{Command, HostProbe, Libc, NativeSoname, RootProbe};
+pub use probe::{Apart, Command, HostProbe, Libc, NativeSoname, RootProbe};
 pub use rules::{Rules, load_builtin};

@@ -193,6 +193,30 @@ impl HostProbe for RootProbe<'_> {
     }
 }
 
+/// A root as packages in a private layer see it: its files and commands, but neither its libc nor its libraries.
+pub struct Apart<'a>(pub &'a dyn HostProbe);
+
+impl HostProbe for Apart<'_> {
+    fn exists(&self, path: &str) -> bool {
+        self.0.exists(path)
+    }
+    fn native_package(&self, name: &str) -> Option<String> {
+        self.0.native_package(name)
+    }
+    fn arch_words(&self) -> Vec<String> {
+        self.0.arch_words()
+    }
+    fn libc(&self) -> Libc {
+        Libc::None
+    }
+    fn musl_arch(&self) -> Option<String> {
+        None
+    }
+    fn commands(&self, dirs: &[String]) -> Vec<Command> {
+        self.0.commands(dirs)
+    }
+}
+
 /// The native side of a root by its own files: OpenWrt has `/etc/openwrt_release`, Alpine `/etc/alpine-release`.
 pub fn native_of(root: &dyn RootView) -> Option<Ecosystem> {
     let has = |path| RelPath::from_absolute(path).ok().and_then(|p| root.node(&p).ok().flatten()).is_some();

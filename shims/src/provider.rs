@@ -203,6 +203,7 @@ mod tests {
                 rule(None, "cmd:unused", None),
             ],
             masked: Vec::new(),
+            apart: false,
         };
         let used = |requirement: &str, native: Option<&str>| HostUse {
             consumer: "alpine:x".to_owned(),

@@ -112,6 +112,8 @@ struct LibraryRow {
 struct MaskRow {
     packages: Vec<String>,
     reason: String,
+    /// Holds only where the root's libc is this one and foreign packages use it.
+    loader: Option<Libc>,
     /// Holds only when one of these exists; always when empty.
     #[serde(default)]
     file: Vec<String>,

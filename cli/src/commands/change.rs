@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use serde_json::json;
-use xpkg_pipeline::{Apply, Depth, Error, Prepared, Request, Session, Upgrade as Which};
+use xpkg_pipeline::{Apply, Depth, Error, LayerPolicy, Prepared, Request, Session, Upgrade as Which};
 
 use super::{Context, Done};
-use crate::args::{Change, Hold, Install, Remove, Upgrade};
+use crate::args::{Change, Hold, Install, Layer, Remove, Upgrade};
 use crate::error::Failure;
 use crate::terminal::outln;
 use crate::{report, terminal};
@@ -107,6 +107,11 @@ fn change(context: &Context<'_>, session: &mut Session, request: &Request, optio
     let apply =
         Apply { no_scripts: global.no_scripts, replace_applets: options.replace_applets, overwrite: options.overwrite };
     session.permit(&apply);
+    session.set_layer(match options.layer {
+        Layer::Auto => LayerPolicy::Auto,
+        Layer::Never => LayerPolicy::Never,
+        Layer::Always => LayerPolicy::Always,
+    });
     let depth = if global.dry_run && !global.fetch { Depth::Plan } else { Depth::Fetch };
     let prepared = session.prepare(request, depth)?;
     context.terminal.finish();

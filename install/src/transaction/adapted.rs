@@ -132,14 +132,10 @@ pub(super) fn rewritten(content: &mut dyn Read, patch: &ElfPatch, what: &str) ->
     let mut original = SpooledTempFile::new(SPOOL);
     std::io::copy(content, &mut original).map_err(failed)?;
     let mut copy = SpooledTempFile::new(SPOOL);
-    let size = patch_elf(&mut original, &mut copy, patch, what)?;
+    let size = xpkg_formats::elf::patch::patch(&mut original, &mut copy, patch, what)
+        .map_err(|source| Error::Package { package: what.to_owned(), source: Box::new(source) })?;
     copy.seek(SeekFrom::Start(0)).map_err(failed)?;
     Ok((copy, size))
-}
-
-/// The rewriting itself is the matter of `formats`.
-fn patch_elf(_: &mut SpooledTempFile, _: &mut SpooledTempFile, _: &ElfPatch, what: &str) -> Result<u64> {
-    Err(Error::Plan(format!("{what} cannot be rewritten")))
 }
 
 #[cfg(test)]

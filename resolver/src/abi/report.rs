@@ -133,7 +133,8 @@ impl Report {
         }
     }
 
-    pub(super) fn absorb(&mut self, other: Self) {
+    /// Takes another report in; what both say is said once.
+    pub fn absorb(&mut self, other: Self) {
         for finding in other.findings {
             if !self.findings.contains(&finding) {
                 self.findings.push(finding);

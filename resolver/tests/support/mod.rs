@@ -83,6 +83,7 @@ impl Case {
             offers: Offers::default(),
             installed: Installed::default(),
             host: Host {
+                apart: false,
                 native: Ecosystem::Alpine,
                 arches: Ecosystem::ALL.into_iter().map(arch).collect(),
                 provides: Vec::new(),

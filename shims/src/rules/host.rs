@@ -19,6 +19,7 @@ impl Rules {
             arches: words.iter().map(|word| (native, word.clone())).collect(),
             provides: Vec::new(),
             masked: Vec::new(),
+            apart: false,
         };
         for file in self.files.iter().filter(|f| f.native == native) {
             arches(&mut host, file, &words);
@@ -28,7 +29,8 @@ impl Rules {
             libraries(&mut host, file, probe);
             commands(&mut host, file, probe);
             for row in &file.mask {
-                if row.file.is_empty() || row.file.iter().any(|path| probe.exists(path)) {
+                let there = row.file.is_empty() || row.file.iter().any(|path| probe.exists(path));
+                if there && row.loader.is_none_or(|libc| libc == probe.libc()) {
                     for package in &row.packages {
                         host.masked.push((file.foreign, package.clone(), row.reason.clone()));
                     }

@@ -1,0 +1,121 @@
+//! Current Alpine programs on real roots whose loader and libraries cannot carry them: in a layer with a loader and libraries
+//! of their own. The root's own kernel, shell and package manager are the judges.
+
+use std::fs;
+
+use xpkg_fixtures::real::{self, diff, snapshot};
+use xpkg_tests::{System, Xpkg, data_server};
+
+const LAYER: &str = "usr/lib/xpkg/alpine";
+/// What xpkg keeps when its last foreign package has gone, and what lies in memory.
+const OURS: [&str; 3] = ["etc/xpkg", "tmp", "dev"];
+
+/// tmux as Alpine builds it, with DT_RELR, and Alpine's own musl.
+fn add_sources(xpkg: &Xpkg) {
+    let made = real::data().unwrap().join("made/alpine-tmux");
+    let made = made.to_str().unwrap();
+    xpkg.ok(["source", "add", "made", made, "--ecosystem", "alpine", "--keys", made]);
+    let main = format!("{}/alpine-3.19/main", data_server().url());
+    let keys = real::data().unwrap().join("alpine-3.19/keys");
+    xpkg.ok(["source", "add", "main", &main, "--ecosystem", "alpine", "--keys", keys.to_str().unwrap()]);
+    xpkg.ok(["update"]);
+}
+
+/// A server with a window, and a client that is attached to it on the terminal that another tmux gives it.
+const SESSION: &str = r#"set -e
+mkdir -p /dev/pts /tmp
+mountpoint -q /dev/pts 2>/dev/null || mount -t devpts -o newinstance,ptmxmode=0666 devpts /dev/pts
+ln -sf pts/ptmx /dev/ptmx
+unset LANG LC_ALL LC_CTYPE TMUX
+export TERM=xterm
+tmux -L inner -f /dev/null new-session -d -s work -x 60 -y 10 'printf "gr\303\274n \342\234\223\n"; exec sleep 100'
+tmux -L outer -f /dev/null new-session -d -x 80 -y 20 'unset TMUX; TERM=screen exec tmux -L inner attach -t work'
+n=0
+until tmux -L outer capture-pane -p | grep 'grün ✓'; do n=$((n + 1)); [ $n -lt 30 ] || exit 1; sleep 1; done
+tmux -L inner list-clients | grep -c utf8 || tmux -L inner list-clients
+tmux -L inner display-message -p 'server #{pid}'
+tmux -L outer kill-server
+tmux -L inner kill-server
+"#;
+
+fn runs_tmux(system: &System) {
+    assert_eq!(system.ok(["tmux", "-V"]).stdout, "tmux 3.3a\n");
+    let said = system.sh(SESSION);
+    assert!(said.stdout.contains("grün ✓") && said.stdout.contains("server "), "{said:?}");
+}
+
+#[test]
+fn an_old_musl_runs_a_current_program_in_a_layer() {
+    let Some(system) = System::openwrt_opkg() else { return };
+    system.sh("mkdir -p /var/lock");
+    let xpkg = system.xpkg();
+    add_sources(&xpkg);
+    let before = snapshot(system.dir()).unwrap();
+    let said = xpkg.refused(["install", "--layer=never", "alpine:tmux"]);
+    assert!(said.contains("DT_RELR"), "{said}");
+
+    let plan = xpkg.json(["install", "alpine:tmux"]);
+    let placed = plan["adaptations"].as_array().unwrap();
+    assert!(placed.iter().all(|a| a["placement"] == "layer") && placed.len() >= 4, "{plan}");
+    runs_tmux(&system);
+    assert!(system.has(&format!("{LAYER}/lib/ld-musl-x86_64.so.1")) && system.has("usr/lib/libevent-2.1.so.7"));
+
+    // Both package managers know it, and our own check asks the layer's loader.
+    let installed = system.ok(["opkg", "list-installed"]).stdout;
+    for line in ["tmux - 3.3a-r5", "musl - 1.2.4", "xpkg-abi-alpine - "] {
+        assert!(installed.contains(line), "{line}: {installed}");
+    }
+    assert!(system.ok(["opkg", "files", "musl"]).stdout.contains("/usr/lib/xpkg/alpine/lib/ld-musl-x86_64.so.1\n"));
+    let owner = xpkg.ok(["owns", "/usr/lib/xpkg/alpine/usr/lib/libevent-2.1.so.7"]).stdout;
+    assert!(owner.contains("libevent"), "{owner}");
+    let verdicts = xpkg.json(["check", "alpine:tmux"]);
+    assert!(!verdicts.to_string().contains("needs-private-layer"), "{verdicts}");
+    system.ok(["opkg", "update"]);
+    assert_eq!(system.ok(["opkg", "list-upgradable"]).stdout, "");
+
+    // It is shared, and gone with the last that needs it.
+    xpkg.ok(["install", "alpine:jq"]);
+    xpkg.ok(["remove", "alpine:tmux"]);
+    assert!(system.has(&format!("{LAYER}/lib/ld-musl-x86_64.so.1")));
+    assert!(!system.has(&format!("{LAYER}/usr/lib/libevent-2.1.so.7")));
+    assert!(system.ok(["jq", "--version"]).stdout.starts_with("jq-1"));
+    xpkg.ok(["remove", "alpine:jq"]);
+    let left = diff(&before, &snapshot(system.dir()).unwrap()).without(&OURS).without(&["usr/lib/opkg", "etc/opkg"]);
+    assert!(left.is_empty(), "{left}");
+}
+
+#[test]
+fn a_new_root_takes_a_layer_on_request() {
+    let Some(system) = System::openwrt() else { return };
+    let xpkg = system.xpkg();
+    add_sources(&xpkg);
+    let before = snapshot(system.dir()).unwrap();
+    // First among the root's own files, then all of it moves.
+    xpkg.ok(["install", "alpine:tmux"]);
+    assert!(!system.has(LAYER) || !system.has(&format!("{LAYER}/lib")));
+    let plan = xpkg.json(["install", "--layer=always", "alpine:jq"]);
+    assert!(
+        plan["steps"].as_array().unwrap().iter().any(|s| s["name"] == "tmux" && s["action"] == "replace"),
+        "{plan}"
+    );
+    runs_tmux(&system);
+    system.ok(["apk", "audit", "--packages"]);
+    let audit = system.ok(["apk", "audit", "--packages"]).stdout;
+    assert!(!audit.contains("xpkg/alpine"), "{audit}");
+    system.ok(["apk", "upgrade", "-s"]);
+    xpkg.ok(["remove", "alpine:tmux", "alpine:jq"]);
+    let left = diff(&before, &snapshot(system.dir()).unwrap()).without(&OURS).without(&["lib/apk", "etc/apk"]);
+    assert!(left.is_empty(), "{left}");
+}
+
+#[test]
+fn a_root_without_a_loader_runs_it_too() {
+    let Some(system) = System::openwrt_opkg() else { return };
+    for name in ["lib/ld-musl-x86_64.so.1", "lib/libc.so"] {
+        fs::remove_file(system.dir().join(name)).unwrap();
+    }
+    let xpkg = system.xpkg();
+    add_sources(&xpkg);
+    xpkg.ok(["install", "alpine:tmux"]);
+    assert_eq!(system.ok(["tmux", "-V"]).stdout, "tmux 3.3a\n");
+}
