@@ -51,6 +51,10 @@ pub fn translate(foreign: &Foreign<'_>) -> Adaptation {
         if moves(foreign, file) {
             move_with_target(&mut adaptation.moved, ecosystem, file);
         }
+        if file.path == RelPath::literal("usr/bin/ldd") && matches!(file.kind, EntryKind::Symlink(_)) {
+            let why = "it is a name of the loader, and the root's own answers for the root".to_owned();
+            adaptation.left_out.insert(file.path.clone(), why);
+        }
         if let Some(facts) = &file.elf
             && let Some(patch) = patch(ecosystem, &file.path, facts)
         {

@@ -197,6 +197,9 @@ impl HostProbe for RootProbe<'_> {
 pub struct Apart<'a>(pub &'a dyn HostProbe);
 
 impl HostProbe for Apart<'_> {
+    fn leads_to(&self, path: &str) -> Option<String> {
+        self.0.leads_to(path)
+    }
     fn exists(&self, path: &str) -> bool {
         self.0.exists(path)
     }

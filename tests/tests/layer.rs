@@ -119,3 +119,22 @@ fn a_root_without_a_loader_runs_it_too() {
     xpkg.ok(["install", "alpine:tmux"]);
     assert_eq!(system.ok(["tmux", "-V"]).stdout, "tmux 3.3a\n");
 }
+
+#[test]
+fn an_alpine_root_has_a_layer_of_openwrt() {
+    let Some(system) = System::alpine() else { return };
+    let xpkg = system.xpkg();
+    system.add_foreign_sources(&xpkg);
+    xpkg.ok(["update"]);
+    let before = snapshot(system.dir()).unwrap();
+    xpkg.ok(["install", "--layer=always", "openwrt:jsonfilter"]);
+    assert!(system.has("usr/lib/xpkg/openwrt/lib/libc.so"));
+    assert_eq!(system.ok(["jsonfilter", "-s", r#"{"a":[1,2]}"#, "-e", "@.a[1]"]).stdout, "2\n");
+    let audit = system.ok(["apk", "audit", "--packages"]).stdout;
+    assert!(!audit.contains("xpkg") && !audit.contains("jsonfilter"), "{audit}");
+    assert!(system.ok(["apk", "info", "-W", "/usr/bin/jsonfilter"]).stdout.contains("jsonfilter"));
+    xpkg.ok(["remove", "openwrt:jsonfilter"]);
+    let left = diff(&before, &snapshot(system.dir()).unwrap());
+    let left = left.without(&OURS).without(&["lib/apk", "etc/apk", "var/cache/xpkg"]);
+    assert!(left.is_empty(), "{left}");
+}

@@ -1,7 +1,7 @@
 //! What is recorded of one package that comes: its entry in the native database, its scripts there, its files in our state.
 //! Stages nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xpkg_formats::apk::db::{Generation, InstalledRecord, Placed};
 use xpkg_model::payload::{EntryKind, ScriptKind, Scripts};
@@ -12,7 +12,7 @@ use xpkg_shims::RootProbe;
 use xpkg_shims::scripts::Decision;
 
 use super::stage::Work;
-use super::survey::{Fate, Incoming};
+use super::survey::{Fate, Incoming, Item};
 use super::{ApplyInput, Receipt};
 use crate::native::Native;
 use crate::native::opkg::{self, Entry as OpkgEntry};
@@ -130,6 +130,13 @@ pub(super) fn opkg_entry(package: &Incoming<'_>, input: &ApplyInput<'_>, scripts
 
 pub(super) fn files(package: &Incoming<'_>) -> Files {
     let mut files = Files::default();
+    // Another name of a file has its content: without a digest it would look changed when it goes.
+    let named: BTreeMap<&RelPath, [u8; 20]> =
+        package.items.iter().filter_map(|i| Some((&i.entry.path, i.digest?))).collect();
+    let digest = |item: &Item| match &item.entry.kind {
+        EntryKind::Hardlink(to) => item.digest.or_else(|| named.get(to).copied()),
+        _ => item.digest,
+    };
     for item in package.items.iter().filter(|i| i.fate != Fate::Skip) {
         let kind = match item.entry.kind {
             EntryKind::Dir => 'd',
@@ -137,7 +144,7 @@ pub(super) fn files(package: &Incoming<'_>) -> Files {
             EntryKind::Symlink(_) => 'l',
             _ => 'c',
         };
-        files.add(kind, item.digest.as_ref(), &item.real);
+        files.add(kind, digest(item).as_ref(), &item.real);
     }
     files
 }
