@@ -143,7 +143,8 @@ fn describe(
     loader
 }
 
-/// musl's loader holds its version as text (`Version 1.2.5` is what it prints when it is run without arguments).
+/// musl's loader holds its version as text (`Version 1.2.5` is what it prints when it is run without arguments). Builds between two
+/// releases add `_git20230717` or `-git-…` to it, which is left out here.
 pub fn musl_version(root: &dyn RootView, loader: &RelPath) -> Result<Option<String>, Error> {
     let Some(file) = root.open(loader).map_err(Error::io(format!("reading {loader}")))? else { return Ok(None) };
     let mut bytes = Vec::new();
@@ -154,8 +155,14 @@ pub fn musl_version(root: &dyn RootView, loader: &RelPath) -> Result<Option<Stri
             |p: Option<&str>| p.is_some_and(|p| !p.is_empty() && p.len() < 4 && p.bytes().all(|b| b.is_ascii_digit()));
         number(parts.next()) && number(parts.next()) && number(parts.next()) && parts.next().is_none()
     };
-    let texts = bytes.split(|b| *b == 0).filter(|t| (5..12).contains(&t.len()));
-    Ok(texts.filter_map(|t| std::str::from_utf8(t).ok()).find(|t| looks(t)).map(str::to_owned))
+    let texts = bytes.split(|b| *b == 0).filter(|t| (5..40).contains(&t.len()));
+    let numbers = |text: &'_ [u8]| {
+        let text = std::str::from_utf8(text).ok()?;
+        let (release, build) = text.split_once("_git").or_else(|| text.split_once("-git-")).unwrap_or((text, ""));
+        let plain = build.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        (looks(release) && plain).then(|| release.to_owned())
+    };
+    Ok(texts.filter_map(numbers).next())
 }
 
 /// The facts of everything that would run from the plan: programs and libraries, with the path each has.
