@@ -184,7 +184,13 @@ pub fn prepare(
         .observer
         .event(Event::Detail("the root's own loader and libraries do not do: trying a private layer".into()));
     match attempt(ground, request, local, depth, Placement::Layer, &mut wants_layer) {
-        Ok(inside) if !refused(&inside) => Ok(inside),
+        Ok(mut inside) if !refused(&inside) => {
+            let words = outcome.as_ref().err().map(Error::words);
+            let why = words.as_deref().and_then(|w| w.lines().rfind(|line| !line.trim().is_empty()));
+            let why = why.unwrap_or("the root's own loader does not start them").trim();
+            inside.notes.insert(0, format!("foreign packages live in a private layer, because otherwise: {why}"));
+            Ok(inside)
+        }
         // What stood against the plain way says more than why the other does not help.
         Ok(_) => outcome,
         Err(error) => {
