@@ -1,7 +1,11 @@
 //! Users and groups of a root, from its own passwd and group files. Never the host's; they are changed only for accounts
-//! that OpenWrt's packages require, and only where no script does it.
+//! that packages require, in a transaction or by the applets that packages' scripts call.
 
+pub mod edit;
+mod files;
+mod foreign;
 mod required;
+mod used;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +15,8 @@ use xpkg_model::root::RootView;
 
 use crate::{Error, Result};
 
-pub(crate) use required::stage_required;
+pub use files::Refusal;
+pub(crate) use foreign::stage;
 
 /// A passwd file of ten thousand users has half a megabyte.
 const MAX_FILE: u64 = 4 << 20;
@@ -45,6 +50,16 @@ impl Accounts {
     /// Number of a group.
     pub fn group(&self, name: &str) -> Option<u32> {
         self.groups.get(name).copied()
+    }
+
+    /// A user that has a number.
+    pub fn user_named(&self, number: u32) -> Option<&str> {
+        self.users.iter().find(|(_, n)| **n == number).map(|(name, _)| name.as_str())
+    }
+
+    /// A group that has a number.
+    pub fn group_named(&self, number: u32) -> Option<&str> {
+        self.groups.iter().find(|(_, n)| **n == number).map(|(name, _)| name.as_str())
     }
 
     /// Owner of an entry on this root: by name where the root knows the name, else by the number in the package.

@@ -20,6 +20,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A rule file of the root cannot be used.
+    #[error("the rules of this root cannot be used")]
+    Rules(#[source] xpkg_shims::Error),
+    /// An account cannot be made or changed.
+    #[error("{0}")]
+    Account(String),
     /// Files clash; every clash is listed.
     #[error("{} of the plan clash with what is there:{}", count(.0.len(), "path"), list(.0))]
     Conflicts(Vec<Conflict>),

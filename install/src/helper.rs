@@ -15,6 +15,8 @@ use rustix::process::{Signal, chdir, chroot, set_parent_process_death_signal, um
 
 /// First argument that makes the program a helper.
 pub const WORD: &str = "__run-script";
+/// In the environment: where in the root this program is mounted, for tools that are links to it.
+pub(crate) const PROGRAM_AT: &str = "XPKG_PROGRAM_AT";
 pub(crate) const OUTER: &str = "outer";
 const INNER: &str = "inner";
 const INNER_ALONE: &str = "inner-alone";
@@ -55,6 +57,12 @@ fn outer(program: &Path, root: &Path, argv: &[OsString]) -> u8 {
     let stage = if private && unshare(CloneFlags::CLONE_NEWPID).is_ok() { INNER } else { INNER_ALONE };
     if private && let Err(e) = devices(root) {
         let _ = writeln!(std::io::stderr(), "no device files for the script: {e}");
+    }
+    if let Some(at) = std::env::var_os(PROGRAM_AT).filter(|_| private) {
+        let at = root.join(Path::new(&at).strip_prefix("/").unwrap_or(Path::new("")));
+        if let Err(e) = mount_bind(program, &at) {
+            let _ = writeln!(std::io::stderr(), "no tools of xpkg for the script: {e}");
+        }
     }
     match Command::new(program).args([WORD, stage]).arg(program).arg(root).args(argv).status() {
         Ok(status) => match (status.code(), status.signal()) {

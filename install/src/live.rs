@@ -1,5 +1,6 @@
 //! A root in a directory of this machine, `/` included. Every path is resolved inside it; nothing outside is opened.
 
+mod accounts;
 mod beside;
 mod commit;
 mod journal;
@@ -8,6 +9,7 @@ mod recover;
 mod runner;
 mod space;
 mod stage;
+mod tools;
 mod view;
 mod walk;
 

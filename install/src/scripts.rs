@@ -11,6 +11,14 @@ pub use crate::live::LiveRunner;
 /// person never ends.
 pub const TIMEOUT: Duration = Duration::from_secs(600);
 
+/// Names in a call's environment by which a foreign script is given tools: the program's own applets, tools that do nothing,
+/// and the functions of OpenWrt's scripts.
+pub(crate) const APPLETS: &str = "XPKG_APPLETS";
+/// See [`APPLETS`].
+pub(crate) const SILENT: &str = "XPKG_SILENT";
+/// See [`APPLETS`].
+pub(crate) const FUNCTIONS: &str = "XPKG_FUNCTIONS";
+
 /// One call of a script, complete in itself: a journal can keep it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScriptCall {

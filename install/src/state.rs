@@ -111,6 +111,34 @@ impl LinkOwner {
     }
 }
 
+/// What an account is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A line of passwd.
+    User,
+    /// A line of group.
+    Group,
+}
+
+impl Kind {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
+        }
+    }
+}
+
+/// An account that was made for foreign packages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeAccount {
+    /// Its number.
+    pub number: u32,
+    /// Packages that need it; empty when none does any more and it had to stay.
+    pub by: BTreeSet<(Ecosystem, String)>,
+}
+
 /// Everything remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
@@ -124,6 +152,8 @@ pub struct State {
     pub made: BTreeSet<RelPath>,
     /// Files that were there before a foreign package delivered the same content: they stay when it goes.
     pub adopted: BTreeSet<RelPath>,
+    /// Accounts made for foreign packages.
+    pub accounts: BTreeMap<(Kind, String), MadeAccount>,
     /// Lines added to `/etc/apk/arch`.
     pub arches: BTreeSet<String>,
     /// Name of the generated provider package in the native database.
@@ -149,8 +179,9 @@ impl State {
 
     /// Whether there is nothing worth a file. The log alone is not.
     pub fn is_empty(&self) -> bool {
-        let Self { packages, held, displaced, made: _, adopted: _, arches, provider, log: _ } = self;
-        packages.is_empty() && held.is_empty() && displaced.is_empty() && arches.is_empty() && provider.is_none()
+        let Self { packages, held, displaced, made: _, adopted: _, accounts, arches, provider, log: _ } = self;
+        let none = packages.is_empty() && held.is_empty() && displaced.is_empty() && accounts.is_empty();
+        none && arches.is_empty() && provider.is_none()
     }
 
     /// Adds a line to the log and drops the oldest ones.

@@ -5,6 +5,7 @@
 
 mod adapted;
 mod finish;
+mod foreign;
 mod hooks;
 pub mod outgoing;
 mod owed;
@@ -19,7 +20,6 @@ use xpkg_model::adaptation::Adaptations;
 use xpkg_model::payload::ScriptKind;
 use xpkg_model::{Ecosystem, Event, Observer, Package, PackageKey, Plan, RelPath, Spec};
 
-use crate::accounts::stage_required;
 use crate::native::{Changes, Native, NativeOpkg};
 use crate::payload::PayloadSource;
 use crate::scripts::ScriptFailure;
@@ -98,7 +98,9 @@ pub struct Receipt {
 /// Whether a plan could be applied: space and conflicts, without changing anything. Answers what is worth telling.
 pub fn check(target: &dyn Target, input: &ApplyInput<'_>) -> Result<Vec<String>> {
     let prepared = prepare::prepare(target, input)?;
-    Ok(prepared.decided.notes)
+    let mut notes = prepared.decided.notes;
+    notes.extend(foreign::forecast(target, input, &prepared.incoming)?);
+    Ok(notes)
 }
 
 /// Applies a plan. An error leaves the root as it was, except [`Error::Commit`], which the next start completes.
@@ -113,10 +115,7 @@ pub fn apply(target: &mut dyn Target, input: &ApplyInput<'_>, observer: &dyn Obs
         let told = run::before(target, input, &work, &mut receipt, observer)?;
         // Who runs no scripts is owed what they would have done.
         let scripts_run = !input.options.no_scripts && target.script_runner().is_some();
-        let accounts = match input.native {
-            Ecosystem::Openwrt if !scripts_run => stage_required(target, input, &work)?,
-            _ => None,
-        };
+        let accounts = crate::accounts::stage(target, input, &mut work, scripts_run, &mut receipt)?;
         stage::settle_owners(target, &mut work, accounts)?;
         let owed = finish::stage(target, input, &mut work, &mut receipt)?;
         observer.event(Event::Stage { name: "committing", items: None });

@@ -34,6 +34,8 @@ pub struct User {
     pub shell: Option<String>,
     /// Who it is, in words.
     pub gecos: Option<String>,
+    /// Whether its home directory is made.
+    pub make_home: bool,
 }
 
 /// One user with its groups, or groups alone.

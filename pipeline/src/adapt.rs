@@ -73,9 +73,12 @@ struct Told<'a> {
 impl Told<'_> {
     /// Every translator in turn.
     fn translate(&self) -> Result<Adaptation, String> {
-        let translators: [fn(&Foreign<'_>) -> Adaptation; 4] = [
+        // Accounts are read from scripts as the package has them: before services compose others.
+        let translators: [fn(&Foreign<'_>) -> Adaptation; 6] = [
             xpkg_shims::layer::translate,
             xpkg_shims::environment::translate,
+            xpkg_shims::accounts::translate,
+            xpkg_shims::alternatives::translate,
             xpkg_shims::rules::translate,
             xpkg_shims::services::translate,
         ];

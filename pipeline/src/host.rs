@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use xpkg_model::RelPath;
 use xpkg_model::adaptation::Placement;
 use xpkg_model::host::{Host, HostProvide};
 use xpkg_model::installed::Installed;
@@ -13,25 +12,9 @@ use crate::error::Error;
 use crate::libraries::Library;
 use crate::prepare::Ground;
 
-/// Rule files that a person may add.
-const OWN_RULES: &str = "etc/xpkg/rules.d";
-/// Largest rule file.
-const MAX_RULES: u64 = 1 << 20;
-
 /// The built-in rules and those of the root.
 pub fn rules(root: &dyn RootView) -> Result<Rules, Error> {
-    let mut rules = xpkg_shims::load_builtin()?;
-    let dir = RelPath::literal(OWN_RULES);
-    for name in root.list(&dir).map_err(Error::io(format!("listing {dir}")))? {
-        if !name.ends_with(b".toml") {
-            continue;
-        }
-        let Ok(path) = dir.join(&name) else { continue };
-        if let Some(bytes) = root.read(&path, MAX_RULES).map_err(Error::io(format!("reading {path}")))? {
-            rules.merge(Rules::parse(&path.to_string(), &String::from_utf8_lossy(&bytes))?);
-        }
-    }
-    Ok(rules)
+    Ok(Rules::of_root(root)?)
 }
 
 /// Answers rules' and translators' questions about the root.

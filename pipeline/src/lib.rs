@@ -3,6 +3,7 @@
 
 mod abi;
 mod adapt;
+pub mod applets;
 mod change;
 mod check;
 mod claims;

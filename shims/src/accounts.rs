@@ -3,7 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use xpkg_model::RelPath;
 use xpkg_model::accounts::{Account, Group, User, is_field, is_name};
+use xpkg_model::adaptation::Adaptation;
+use xpkg_model::payload::ScriptKind;
+
+use crate::Foreign;
 
 /// The first line of the block of commands that this module writes.
 const BEGIN: &str = "# accounts: ";
@@ -11,6 +16,32 @@ const BEGIN: &str = "# accounts: ";
 const END: &str = "# end of accounts";
 /// Longest script that is looked at.
 const MAX_TEXT: usize = 262_144;
+
+/// What a foreign package needs: its own words and list, what its scripts make, and the accounts of its world's base that
+/// rules name.
+pub fn translate(foreign: &Foreign<'_>) -> Adaptation {
+    let name = &foreign.package.name;
+    let list = RelPath::from_package(format!("lib/apk/packages/{name}.rusers").as_bytes()).ok();
+    let list = list.and_then(|path| foreign.text(&path)).unwrap_or_default();
+    let words = foreign.package.opkg.iter().flat_map(|opkg| &opkg.require_user).map(String::as_str);
+    let words = words.chain(list.split_ascii_whitespace()).filter_map(|word| word.parse().ok());
+    let mut accounts: Vec<Account> = words.filter(|account: &Account| !account.is_nobody()).collect();
+    for kind in [ScriptKind::PreInstall, ScriptKind::PreUpgrade] {
+        let text = foreign.scripts.get(&kind).map(|text| String::from_utf8_lossy(text));
+        accounts.extend(text.into_iter().flat_map(|text| from_script(&text).0));
+    }
+    accounts.extend(foreign.rules.accounts(foreign.package.ecosystem, foreign.probe, name));
+    let mut seen = Vec::new();
+    accounts.retain(|account| {
+        !seen.contains(account) && {
+            seen.push(account.clone());
+            true
+        }
+    });
+    let title = foreign.title();
+    let notes = accounts.iter().map(|account| format!("{title}: needs {}; what is missing is made", account.title()));
+    Adaptation { notes: notes.collect(), accounts, ..Adaptation::default() }
+}
 
 /// Lines for a pre-install script of Alpine, which busybox's `addgroup` and `adduser` carry out. An account that is there
 /// already stays as it is.
@@ -164,7 +195,7 @@ impl Made {
     fn run(&mut self, tool: &str, words: &[String]) -> Option<()> {
         let mut words = words.iter();
         let (mut id, mut group, mut names) = (None, None, Vec::new());
-        let mut user = User::default();
+        let mut user = User { make_home: tool == "adduser", ..User::default() };
         while let Some(word) = words.next() {
             let mut field = || words.next().filter(|field| is_field(field)).cloned();
             match word.as_str() {
@@ -175,7 +206,9 @@ impl Made {
                 "-s" if tool == "adduser" => user.shell = Some(field()?),
                 "-g" if tool == "adduser" => user.gecos = Some(field()?),
                 "-k" if tool == "adduser" => drop(field()?),
-                flags if flags.strip_prefix('-').is_some_and(|f| f.chars().all(|c| "SDH".contains(c))) => {}
+                flags if flags.strip_prefix('-').is_some_and(|f| f.chars().all(|c| "SDH".contains(c))) => {
+                    user.make_home &= !flags.contains('H');
+                }
                 name if is_name(name) => names.push(name.to_owned()),
                 _ => return None,
             }

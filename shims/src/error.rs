@@ -41,4 +41,13 @@ pub enum Error {
         /// How much is allowed.
         limit: usize,
     },
+    /// Rule files of a root could not be read.
+    #[error("{dir} could not be read")]
+    Unread {
+        /// Their directory.
+        dir: String,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
 }

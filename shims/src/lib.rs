@@ -1,6 +1,7 @@
 //! What lets a package of one world live on the other. Pure: takes text and facts, gives facts and actions.
 //!
 //! - [`accounts`]: users and groups that scripts make, and scripts that make them
+//! - [`alternatives`]: OpenWrt's links of alternatives on another system
 //! - [`rules`]: what a root gives to foreign packages, and which of them never go there (data in `rules/*.toml`)
 //! - [`probe`]: the questions that rules ask about a root
 //! - [`hints`]: which OpenWrt package probably has a soname, and the other way (data in `hints/*.toml`)
@@ -13,6 +14,7 @@
 //! - [`services`]: services of one world under the init of the other
 
 pub mod accounts;
+pub mod alternatives;
 pub mod environment;
 pub mod error;
 pub mod foreign;

@@ -59,6 +59,10 @@ pub trait HostProbe {
     fn musl_arch(&self) -> Option<String>;
     /// Commands in these directories; the first of a name counts.
     fn commands(&self, dirs: &[String]) -> Vec<Command>;
+    /// The release of the root's system: `25.12.2`, `3.19.1`; `None` where its files do not say.
+    fn release(&self) -> Option<String> {
+        None
+    }
     /// Libraries of native packages, as far as their files were read.
     fn sonames(&self) -> Vec<NativeSoname> {
         Vec::new()
@@ -68,6 +72,8 @@ pub trait HostProbe {
 /// Finds the native owner of an absolute real path.
 pub type OwnerOf<'a> = Box<dyn Fn(&str) -> Option<String> + 'a>;
 
+/// A file that names a release has a few lines.
+const MAX_RELEASE: u64 = 64 << 10;
 /// How many names of one directory are looked at.
 const MAX_NAMES: usize = 20_000;
 
@@ -190,6 +196,18 @@ impl HostProbe for RootProbe<'_> {
 
     fn sonames(&self) -> Vec<NativeSoname> {
         self.sonames.clone()
+    }
+
+    fn release(&self) -> Option<String> {
+        let read = |path: &'static str| {
+            let bytes = self.root.read(&RelPath::literal(path), MAX_RELEASE).ok().flatten()?;
+            Some(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let plain = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
+        if let Some(text) = read("etc/openwrt_release") {
+            return text.lines().find_map(|line| line.strip_prefix("DISTRIB_RELEASE=")).map(plain);
+        }
+        read("etc/alpine-release").map(|text| plain(&text)).filter(|text| !text.is_empty())
     }
 }
 

@@ -3,11 +3,17 @@
 
 mod host;
 mod packages;
+mod release;
+mod trial;
 
 use globset::{Glob, GlobMatcher};
 use semver::{Version, VersionReq};
 use serde::Deserialize;
-use xpkg_model::{Dependency, Ecosystem, Provide, schema};
+use xpkg_model::root::RootView;
+use xpkg_model::{Dependency, Ecosystem, Provide, RelPath, schema};
+
+use release::Release;
+pub use trial::Trial;
 
 use crate::{Error, Libc};
 pub use packages::{Setting, translate};
@@ -38,7 +44,24 @@ pub fn load_builtin() -> Result<Rules, Error> {
     Ok(rules)
 }
 
+/// Rule files that a person may add to a root.
+const OWN_RULES: &str = "etc/xpkg/rules.d";
+
 impl Rules {
+    /// The built-in rules and those of a root.
+    pub fn of_root(root: &(impl RootView + ?Sized)) -> Result<Self, Error> {
+        let mut rules = load_builtin()?;
+        let dir = RelPath::literal(OWN_RULES);
+        let unread = |source| Error::Unread { dir: OWN_RULES.to_owned(), source };
+        for name in root.list(&dir).map_err(unread)?.iter().filter(|name| name.ends_with(b".toml")) {
+            let Ok(path) = dir.join(name) else { continue };
+            if let Some(bytes) = root.read(&path, MAX_TEXT as u64).map_err(unread)? {
+                rules.merge(Self::parse(&path.to_string(), &String::from_utf8_lossy(&bytes))?);
+            }
+        }
+        Ok(rules)
+    }
+
     /// Reads one rule file; `name` is for messages.
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
         Ok(Self { files: vec![parse(name, text)?] })
@@ -74,6 +97,10 @@ struct RuleFile {
     #[serde(default)]
     setting: Vec<packages::Setting>,
     #[serde(default)]
+    hook: Vec<HookRow>,
+    #[serde(default)]
+    account: Vec<AccountRow>,
+    #[serde(default)]
     commands: CommandRow,
 }
 
@@ -97,6 +124,7 @@ struct ProvideRow {
     file: Vec<String>,
     loader: Option<Libc>,
     by: String,
+    release: Option<Release>,
 }
 
 /// Package names that come with a soname.
@@ -105,6 +133,7 @@ struct ProvideRow {
 struct LibraryRow {
     soname: String,
     names: Vec<String>,
+    release: Option<Release>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -117,6 +146,41 @@ struct MaskRow {
     /// Holds only when one of these exists; always when empty.
     #[serde(default)]
     file: Vec<String>,
+    release: Option<Release>,
+}
+
+/// What becomes of scripts that call a tool which the root has not.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HookRow {
+    /// Names of tools, without a directory.
+    tools: Vec<String>,
+    #[serde(rename = "do")]
+    action: HookAction,
+    reason: String,
+    release: Option<Release>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum HookAction {
+    /// The call does nothing, and the script goes on.
+    Skip,
+    /// The script is not run.
+    Refuse,
+}
+
+/// Accounts that the other world's base has and its packages count on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountRow {
+    /// Packages that count on them.
+    packages: Vec<String>,
+    /// Words of `Require-User`.
+    accounts: Vec<String>,
+    /// Home directory of the users.
+    home: Option<String>,
+    release: Option<Release>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -151,7 +215,7 @@ fn parse(name: &str, text: &str) -> Result<RuleFile, Error> {
         return Err(malformed(format!("`native` and `foreign` are both {}", rules.native)));
     }
     let rows = [rules.arch.len(), rules.provide.len(), rules.library.len(), rules.mask.len()];
-    let more = [rules.package.len(), rules.path.len(), rules.setting.len()];
+    let more = [rules.package.len(), rules.path.len(), rules.setting.len(), rules.hook.len(), rules.account.len()];
     if rows.into_iter().chain(more).max() > Some(MAX_ROWS) {
         return Err(Error::Limit { file: file(), what: "the number of its rows", limit: MAX_ROWS });
     }

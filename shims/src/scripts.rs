@@ -1,63 +1,188 @@
-//! Which foreign maintainer scripts can run on a root, told from their text. Never runs one.
+//! Which foreign maintainer scripts can run on a root, with what, and which are done without: told from their text. Never
+//! runs one.
+//!
+//! - [`words`]: the tools that a script calls
+//! - [`openwrt`]: the stub around every script of OpenWrt, and the text that runs on another system
+
+pub mod openwrt;
+pub mod words;
 
 use std::collections::BTreeSet;
 
 use xpkg_model::Ecosystem;
 use xpkg_model::adaptation::COMPOSED;
+use xpkg_model::payload::ScriptKind;
 
-use crate::HostProbe;
+pub use openwrt::is_stub;
+pub use words::needs;
+
+use crate::{HostProbe, Rules};
 
 /// How many bytes of a script are looked at.
 const MAX_TEXT: usize = 262_144;
-/// How many tools one script's notes name.
-const MAX_TOOLS: usize = 64;
+
+/// Our own functions for scripts that read `/lib/functions.sh`, for roots that have no such file.
+pub const FUNCTIONS: &str = include_str!("scripts/functions.sh");
+/// Tools that the program itself is when it is called by their names.
+pub const APPLETS: [&str; 8] =
+    ["addgroup", "adduser", "delgroup", "deluser", "getent", "rc-service", "rc-update", "service"];
+/// A directory of the root that exists only while a script runs: tools, and [`FUNCTIONS`] as `functions.sh`.
+pub const TOOLS_DIR: &str = "/usr/lib/xpkg/exec/bin";
 
 /// What to do with one script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Run it. The notes are for the person: tools it may miss.
-    Run {
-        /// In words.
-        notes: Vec<String>,
-    },
+    /// Run it.
+    Run(Run),
+    /// What it does is done without it, and how.
+    Mapped(String),
     /// Nothing is lost without it.
     Skip(String),
     /// It has work of its own to do and cannot do it here.
     CannotRun(String),
 }
 
-/// Decides about one script of a package of world `foreign` on this root.
-pub fn decide(foreign: Ecosystem, text: &str, probe: &dyn HostProbe) -> Decision {
+/// How a script runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// The text that runs, where it is another one than the package's.
+    pub text: Option<String>,
+    /// Our own tools that it gets, among [`APPLETS`].
+    pub applets: BTreeSet<String>,
+    /// Tools that do nothing here, by rule.
+    pub silent: BTreeSet<String>,
+    /// Whether it reads [`FUNCTIONS`].
+    pub functions: bool,
+    /// For the person, before anything is changed: what it misses, what is left out.
+    pub notes: Vec<String>,
+    /// What it calls and is not to be had: these lines of it will fail.
+    pub missing: Vec<String>,
+}
+
+impl Run {
+    /// Whether it runs as it would on its own system.
+    pub fn is_native(&self) -> bool {
+        self.text.is_none() && self.applets.is_empty() && self.silent.is_empty() && !self.functions
+    }
+}
+
+/// What a decision looks at.
+pub struct Scene<'a> {
+    /// The world of the package.
+    pub foreign: Ecosystem,
+    /// The root.
+    pub probe: &'a dyn HostProbe,
+    /// The rules of the root.
+    pub rules: &'a Rules,
+    /// Whether a path will be there although it is not yet: it comes with the plan.
+    pub coming: &'a dyn Fn(&str) -> bool,
+    /// Text that OpenWrt's default steps read beside the script: `postinst-pkg`, `prerm-pkg`.
+    pub beside: Option<&'a str>,
+    /// Files of the package below `/etc/uci-defaults`.
+    pub uci_defaults: &'a [String],
+}
+
+/// Decides about one script.
+pub fn decide(scene: &Scene<'_>, kind: ScriptKind, text: &str) -> Decision {
     let text = cut(text);
     if text.lines().take(3).any(|line| line.starts_with(COMPOSED)) {
-        return Decision::Run { notes: Vec::new() };
+        // What it contains of the package's own script may still call our tools.
+        let ours = |tool: &String| APPLETS.contains(&tool.as_str()) && !is_there(tool, scene);
+        let applets = needs(text).into_iter().filter(ours).collect();
+        return Decision::Run(Run { applets, ..Run::default() });
     }
-    if foreign == Ecosystem::Openwrt && wants_functions(text) && !probe.exists("/lib/functions.sh") {
-        let own = own_lines(text);
-        return match own.first() {
-            None => Decision::Skip("only calls OpenWrt's default steps, which belong to OpenWrt's init".to_owned()),
-            Some(line) => Decision::CannotRun(format!(
-                "cannot run here: needs /lib/functions.sh ({} own lines are left out, from `{}`)",
-                own.len(),
-                line.chars().take(60).collect::<String>()
-            )),
-        };
+    match scene.foreign {
+        Ecosystem::Alpine => of_alpine(scene, kind, text),
+        _ => of_openwrt(scene, kind, text),
     }
-    if foreign == Ecosystem::Alpine && only_links_applets(text) {
+}
+
+fn of_alpine(scene: &Scene<'_>, kind: ScriptKind, text: &str) -> Decision {
+    if only_links_applets(text) {
         return Decision::Skip(
             "only has busybox link its tools again; links that gave way come back anyway".to_owned(),
         );
     }
-    let missing: Vec<String> = needs(text).into_iter().filter(|tool| !is_there(tool, probe)).collect();
-    let notes = if missing.is_empty() {
-        Vec::new()
-    } else {
-        vec![format!("calls what this root may not have: {}", missing.join(", "))]
-    };
-    Decision::Run { notes }
+    if matches!(kind, ScriptKind::PreInstall | ScriptKind::PreUpgrade)
+        && let (accounts, None) = crate::accounts::from_script(text)
+        && !accounts.is_empty()
+    {
+        let titles: Vec<String> = accounts.iter().map(xpkg_model::accounts::Account::title).collect();
+        return Decision::Mapped(format!("only makes {}, which comes with the package itself", titles.join(", ")));
+    }
+    judge(scene, text, Run::default())
 }
 
-fn cut(text: &str) -> &str {
+fn of_openwrt(scene: &Scene<'_>, kind: ScriptKind, text: &str) -> Decision {
+    let uci = is_there("uci", scene);
+    let defaults: Vec<&String> = scene.uci_defaults.iter().filter(|_| kind == ScriptKind::PostInstall).collect();
+    if !openwrt::reads_functions(text) {
+        return judge(
+            scene,
+            &openwrt::adapted(text, None),
+            Run { text: openwrt::changed(text, None), ..Run::default() },
+        );
+    }
+    let own = openwrt::own_lines(text);
+    if own.is_empty() && scene.beside.is_none() && (defaults.is_empty() || !uci) {
+        return Decision::Skip(match defaults.first() {
+            Some(first) => format!("first configuration ({first} …) needs uci, which this root has not"),
+            None => "only calls OpenWrt's default steps, which xpkg itself takes where they mean something".to_owned(),
+        });
+    }
+    let composed = openwrt::adapted(text, scene.beside);
+    let mut run = Run { functions: true, ..Run::default() };
+    if uci {
+        let list: Vec<&str> = defaults.iter().map(|path| path.as_str()).collect();
+        let line = format!("\nXPKG_UCI_DEFAULTS='{}'\n", list.join(" ").replace('\'', ""));
+        run.text = Some(composed.replacen('\n', &line, usize::from(!list.is_empty())));
+    } else {
+        run.text = Some(composed.clone());
+        if !defaults.is_empty() {
+            run.notes.push("leaves first configuration out: this root has no uci".to_owned());
+        }
+    }
+    judge(scene, &composed, run)
+}
+
+/// Looks up every tool that a text calls.
+fn judge(scene: &Scene<'_>, text: &str, mut run: Run) -> Decision {
+    for tool in needs(text) {
+        // The root's own `service` fails where there is no such service, and OpenWrt's names are its own.
+        if tool == "service" && scene.foreign == Ecosystem::Openwrt {
+            run.applets.insert(tool);
+            continue;
+        }
+        if is_there(&tool, scene) || run.functions && openwrt::is_function(&tool) {
+            continue;
+        }
+        let name = tool.rsplit('/').next().unwrap_or(&tool);
+        let rule = scene.rules.hook(scene.foreign, scene.probe, name);
+        match rule {
+            Some((true, why)) => return Decision::CannotRun(format!("calls {name}: {why}")),
+            Some((false, why)) => {
+                run.notes.push(format!("calls {name}, which does nothing here: {why}"));
+                run.silent.insert(name.to_owned());
+            }
+            // By its path it is not found in a directory of ours.
+            None if APPLETS.contains(&tool.as_str()) => _ = run.applets.insert(tool),
+            None => run.missing.push(tool),
+        }
+    }
+    run.silent.retain(|tool| !tool.is_empty());
+    if run.functions {
+        // What the functions call in turn.
+        let called = needs(text);
+        let more = openwrt::behind(&called).filter(|tool| !is_there(tool, scene));
+        run.applets.extend(more.map(str::to_owned));
+    }
+    if !run.missing.is_empty() {
+        run.notes.push(format!("calls what is neither on this root nor in the plan: {}", run.missing.join(", ")));
+    }
+    Decision::Run(run)
+}
+
+pub(crate) fn cut(text: &str) -> &str {
     let mut end = text.len().min(MAX_TEXT);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -65,15 +190,12 @@ fn cut(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-fn is_there(tool: &str, probe: &dyn HostProbe) -> bool {
+fn is_there(tool: &str, scene: &Scene<'_>) -> bool {
+    let there = |path: &str| scene.probe.exists(path) || (scene.coming)(path);
     if tool.starts_with('/') {
-        return probe.exists(tool);
+        return there(tool);
     }
-    ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].iter().any(|dir| probe.exists(&format!("{dir}/{tool}")))
-}
-
-fn wants_functions(text: &str) -> bool {
-    text.lines().any(|line| line.contains("/lib/functions.sh"))
+    ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].iter().any(|dir| there(&format!("{dir}/{tool}")))
 }
 
 /// Alpine's coreutils and its like put busybox's links back when they go. OpenWrt's busybox has no `--install`.
@@ -84,164 +206,6 @@ fn only_links_applets(text: &str) -> bool {
         matches!(line, "/bin/busybox --install -s" | "busybox --install -s" | "exit 0")
     };
     own.clone().next().is_some() && own.all(is_it)
-}
-
-/// Lines that are not of the stub which OpenWrt puts around every package's own script
-/// (include/package-pack.mk and package-ipkg.mk).
-fn own_lines(text: &str) -> Vec<&str> {
-    text.lines().map(str::trim).filter(|line| !is_stub(line)).collect()
-}
-
-/// Whether a trimmed line belongs to the stub that OpenWrt puts around every package's own script.
-pub fn is_stub(line: &str) -> bool {
-    let plain = line.replace(['"', '{', '}'], "");
-    let words: Vec<&str> = plain.split_ascii_whitespace().collect();
-    match words.as_slice() {
-        [] => true,
-        [first, ..] if first.starts_with('#') => true,
-        ["exit", "0"] | ["export", "PKG_UPGRADE=1"] | ["return", "0"] => true,
-        ["export", assignment] => assignment.starts_with("root=$IPKG_INSTROOT") || assignment.starts_with("pkgname="),
-        ["[", "$IPKG_NO_SCRIPT", "=", "1", "]", "&&", "exit", "0"] => true,
-        ["[", "-s" | "-x", file, "]", "||", "exit", "0"] | [".", file] => file.ends_with("/lib/functions.sh"),
-        ["add_group_and_user", ..] => true,
-        ["default_postinst" | "default_prerm" | "default_preinst" | "default_postrm", rest @ ..] => {
-            rest.iter().all(|word| matches!(*word, "$0" | "$@"))
-        }
-        _ => false,
-    }
-}
-
-/// Words of the shell itself, and commands that every shell has built in.
-const SHELL: [&str; 59] = [
-    "!", "[", "[[", "]]", "{", "}", ".", ":", "alias", "bg", "break", "case", "cd", "command", "continue", "do",
-    "done", "echo", "elif", "else", "esac", "eval", "exec", "exit", "export", "false", "fi", "for", "function",
-    "getopts", "hash", "if", "in", "jobs", "kill", "let", "local", "printf", "pwd", "read", "readonly", "return",
-    "set", "shift", "source", "test", "then", "times", "trap", "true", "type", "ulimit", "umask", "unalias", "unset",
-    "until", "wait", "while", "fg",
-];
-
-/// Tools a script calls, by a simple scan of its words: names and absolute paths in the place of a command. It may miss
-/// what is put together at run time and may name what is never reached.
-pub fn needs(script: &str) -> Vec<String> {
-    let mut functions = BTreeSet::new();
-    let mut tools = BTreeSet::new();
-    let mut heredoc: Option<String> = None;
-    for line in cut(script).lines() {
-        let line = line.trim();
-        if let Some(end) = &heredoc {
-            if line == end {
-                heredoc = None;
-            }
-            continue;
-        }
-        if let Some(name) = line.split("()").next().filter(|_| line.contains("()")) {
-            functions.insert(name.trim().trim_start_matches("function ").to_owned());
-        }
-        heredoc = heredoc_end(line);
-        scan_line(line, &mut tools);
-        if tools.len() > MAX_TOOLS * 8 {
-            break;
-        }
-    }
-    tools.retain(|tool| !functions.contains(tool));
-    tools.into_iter().take(MAX_TOOLS).collect()
-}
-
-fn heredoc_end(line: &str) -> Option<String> {
-    let (_, rest) = line.split_once("<<")?;
-    if rest.starts_with('<') {
-        return None;
-    }
-    let word =
-        rest.trim_start_matches('-').trim_start().split(|c: char| c.is_whitespace() || ";|&)".contains(c)).next()?;
-    let word = word.trim_matches(['"', '\'']);
-    (!word.is_empty()).then(|| word.to_owned())
-}
-
-/// Walks one line: quotes are taken out, separators start a new command.
-fn scan_line(line: &str, tools: &mut BTreeSet<String>) {
-    let line = after_case_pattern(line);
-    let mut command = String::new();
-    let mut quote = None;
-    let mut outer = Vec::new(); // quotes around the command substitutions that are open
-    let mut chars = line.chars().peekable();
-    let mut before = ' ';
-    while let Some(c) = chars.next() {
-        match (quote, c) {
-            (Some(q), c) if c == q => quote = None,
-            // A command substitution inside double quotes is a command all the same.
-            (Some('"') | None, '$') if chars.peek() == Some(&'(') => {
-                chars.next();
-                command.push('_');
-                flush(&mut command, tools);
-                outer.push(quote.take());
-            }
-            (Some(_), _) => command.push('_'),
-            (None, '"' | '\'') => {
-                quote = Some(c);
-                command.push('_'); // a quoted word is no plain name
-            }
-            (None, '#') if before.is_whitespace() => break,
-            (None, ')') => {
-                flush(&mut command, tools);
-                if let Some(restored) = outer.pop() {
-                    quote = restored;
-                    command.push('_');
-                }
-            }
-            (None, ';' | '|' | '&' | '(' | '`') => flush(&mut command, tools),
-            (None, '\\') => {
-                chars.next();
-                command.push('_');
-            }
-            (None, c) => command.push(c),
-        }
-        before = c;
-    }
-    flush(&mut command, tools);
-}
-
-/// What follows `pattern)` of a `case`.
-fn after_case_pattern(line: &str) -> &str {
-    match (line.find(')'), line.find('(')) {
-        (Some(close), open) if open.is_none_or(|open| open > close) => line.get(close + 1..).unwrap_or_default(),
-        _ => line,
-    }
-}
-
-/// The first word of a command that is neither an assignment nor a word of the shell.
-fn flush(command: &mut String, tools: &mut BTreeSet<String>) {
-    let text = std::mem::take(command);
-    let mut words = text.split_ascii_whitespace().peekable();
-    while let Some(word) = words.next() {
-        match word {
-            "if" | "then" | "else" | "elif" | "do" | "while" | "until" | "!" | "{" | "exec" | "command" | "time" => {
-                continue;
-            }
-            _ if is_assignment(word) => continue,
-            _ if word.contains(['<', '>']) => {
-                if word.ends_with(['<', '>']) {
-                    words.next();
-                }
-                continue;
-            }
-            _ => {}
-        }
-        let plain = word.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._+-".contains(&b));
-        let name = word.starts_with('/') || word.starts_with(|c: char| c.is_ascii_alphabetic());
-        // `_` stands for what was quoted; no tool of a script has it at its end.
-        if plain && name && !word.ends_with('_') && !SHELL.contains(&word) {
-            tools.insert(word.to_owned());
-        }
-        return;
-    }
-}
-
-fn is_assignment(word: &str) -> bool {
-    word.split_once('=').is_some_and(|(name, _)| {
-        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    })
 }
 
 #[cfg(test)]
@@ -275,9 +239,26 @@ mod tests {
         }
     }
 
-    fn decided(foreign: Ecosystem, text: &str, files: &'static [&'static str]) -> Decision {
-        let root = Names(files);
-        decide(foreign, text, &RootProbe::new(&root, [], Vec::new()))
+    fn decided(foreign: Ecosystem, kind: ScriptKind, text: &str, files: &'static [&'static str]) -> Decision {
+        let (root, rules) = (Names(files), crate::load_builtin().unwrap());
+        let probe = RootProbe::new(&root, [], Vec::new());
+        let uci_defaults = ["/etc/uci-defaults/a".to_owned()];
+        let scene = Scene {
+            foreign,
+            probe: &probe,
+            rules: &rules,
+            coming: &|path| path == "/usr/bin/own",
+            beside: None,
+            uci_defaults: if text.contains("ucode") { &[] } else { &uci_defaults },
+        };
+        decide(&scene, kind, text)
+    }
+
+    fn runs(foreign: Ecosystem, text: &str, files: &'static [&'static str]) -> Run {
+        match decided(foreign, ScriptKind::PostInstall, text, files) {
+            Decision::Run(run) => run,
+            other => unreachable!("{other:?}"),
+        }
     }
 
     const STUB: &str = "#!/bin/sh\n[ \"${IPKG_NO_SCRIPT}\" = \"1\" ] && exit 0\n\
@@ -286,36 +267,51 @@ mod tests {
 
     #[test]
     fn stubs_of_openwrt() {
-        assert!(matches!(decided(Ecosystem::Openwrt, STUB, &[]), Decision::Skip(_)));
-        let links = "#!/bin/sh\n# says why\nexec /bin/busybox --install -s\n";
-        assert!(matches!(decided(Ecosystem::Alpine, links, &[]), Decision::Skip(_)));
-        assert!(matches!(decided(Ecosystem::Alpine, &format!("{links}rm x\n"), &["/bin/rm"]), Decision::Run { .. }));
+        let skipped = |text: &str| decided(Ecosystem::Openwrt, ScriptKind::PostInstall, text, &[]);
+        assert!(matches!(skipped(STUB), Decision::Skip(_)));
         let opkg = "#!/bin/sh\n[ \"${IPKG_NO_SCRIPT}\" = \"1\" ] && exit 0\n[ -s \"${IPKG_INSTROOT}/lib/functions.sh\" ] || exit 0\n\
             . ${IPKG_INSTROOT}/lib/functions.sh\ndefault_postinst $0 $@\n";
-        assert!(matches!(decided(Ecosystem::Openwrt, opkg, &[]), Decision::Skip(_)));
-        let older = opkg.replace("[ -s ", "[ -x ").replace('"', "");
-        assert!(matches!(decided(Ecosystem::Openwrt, &older, &[]), Decision::Skip(_)));
-        let own = format!("{STUB}[ -n \"${{IPKG_INSTROOT}}\" ] || /etc/init.d/rpcd reload\n");
-        let Decision::CannotRun(why) = decided(Ecosystem::Openwrt, &own, &[]) else { unreachable!("{own}") };
-        assert!(why.starts_with("cannot run here: needs /lib/functions.sh") && why.contains("rpcd"), "{why}");
-        // Where the functions are, scripts run.
-        assert!(matches!(decided(Ecosystem::Openwrt, &own, &["/lib/functions.sh"]), Decision::Run { .. }));
+        // It has first configuration, and there is no uci.
+        let Decision::Skip(why) = skipped(opkg) else { unreachable!() };
+        assert!(why.contains("needs uci"), "{why}");
+        let run = runs(Ecosystem::Openwrt, opkg, &["/sbin/uci"]);
+        assert!(run.functions && run.text.is_some_and(|t| t.contains("XPKG_UCI_DEFAULTS='/etc/uci-defaults/a'\n")));
+        let own = format!("{STUB}[ -n \"${{IPKG_INSTROOT}}\" ] || /etc/init.d/rpcd reload\nuser_add x\n");
+        let run = runs(Ecosystem::Openwrt, &own, &[]);
+        assert_eq!(run.applets, ["adduser", "service"].map(str::to_owned).into());
+        assert!(run.missing.is_empty() && run.functions, "{run:?}");
+        assert!(run.text.is_some_and(|text| text.contains("|| service rpcd reload\n")));
     }
 
     #[test]
-    fn alpine_scripts_run_with_notes() {
-        let text = "#!/bin/sh\naddgroup -S -g 22 sshd 2>/dev/null\nadduser -S -D -H sshd 2>/dev/null\nexit 0\n";
-        let Decision::Run { notes } = decided(Ecosystem::Alpine, text, &["/bin/sh"]) else { unreachable!() };
-        assert_eq!(notes, ["calls what this root may not have: addgroup, adduser"]);
-        let there = &["/usr/sbin/addgroup", "/usr/sbin/adduser"];
-        assert_eq!(decided(Ecosystem::Alpine, text, there), Decision::Run { notes: Vec::new() });
+    fn alpines_scripts() {
+        let links = "#!/bin/sh\n# says why\nexec /bin/busybox --install -s\n";
+        let of = |kind, text: &str| decided(Ecosystem::Alpine, kind, text, &["/bin/sh", "/bin/rm"]);
+        assert!(matches!(of(ScriptKind::PostInstall, links), Decision::Skip(_)));
+        let text = "#!/bin/sh\naddgroup -S -g 22 sshd 2>/dev/null\nadduser -S -D -H -G sshd sshd 2>/dev/null\nexit 0\n";
+        let Decision::Mapped(how) = of(ScriptKind::PreInstall, text) else { unreachable!() };
+        assert_eq!(how, "only makes user sshd (group sshd), which comes with the package itself");
+        // With work of its own it runs, with our tools.
+        let run = runs(Ecosystem::Alpine, &format!("{text}rm x\nown --now\nfrobnicate\n"), &["/bin/rm"]);
+        assert_eq!(run.applets, ["addgroup", "adduser"].map(str::to_owned).into());
+        assert_eq!(run.missing, ["frobnicate"]);
+        assert!(runs(Ecosystem::Alpine, "#!/bin/sh\nrm x\n", &["/bin/rm"]).is_native());
+        assert!(runs(Ecosystem::Alpine, text, &["/usr/sbin/addgroup", "/usr/sbin/adduser"]).is_native());
     }
 
     #[test]
-    fn words_in_the_place_of_commands() {
-        let text = "f() { mv a b; }\nif grep -q x /etc/passwd; then A=1 sed -i s/a/b/ x | sort; fi\n\
-            case \"$1\" in\n  install|upgrade) /usr/sbin/update-x \"$(dirname y)\" ;;\nesac\nf # awk\n\
-            cat <<EOF\nperl in text\nEOF\necho \"rm no\"; [ -e z ] && ln -s z 'w v'\n$tool x\n";
-        assert_eq!(needs(text), ["/usr/sbin/update-x", "cat", "dirname", "grep", "ln", "mv", "sed", "sort"]);
+    fn rules_silence_tools_and_refuse_scripts() {
+        let run = runs(Ecosystem::Alpine, "#!/bin/sh\nudevadm control --reload\n", &[]);
+        assert_eq!(run.silent, ["udevadm".to_owned()].into());
+        let there = runs(Ecosystem::Alpine, "#!/bin/sh\nudevadm control --reload\n", &["/sbin/udevadm"]);
+        assert!(there.is_native(), "a tool that is there is used");
+        let text = "schema = '1.1.0'\nrequires-xpkg = '*'\nnative = 'openwrt'\nforeign = 'alpine'\n[[hook]]\n\
+            tools = ['mkinitfs']\ndo = 'refuse'\nreason = 'no'\n";
+        let (root, rules) = (Names(&[]), Rules::parse("x", text).unwrap());
+        let probe = RootProbe::new(&root, [], Vec::new());
+        let (foreign, coming) = (Ecosystem::Alpine, |_: &str| false);
+        let scene = Scene { foreign, probe: &probe, rules: &rules, coming: &coming, beside: None, uci_defaults: &[] };
+        let refused = decide(&scene, ScriptKind::Trigger, "#!/bin/sh\nmkinitfs -b /\n");
+        assert_eq!(refused, Decision::CannotRun("calls mkinitfs: no".to_owned()));
     }
 }

@@ -27,10 +27,49 @@ struct Held {
     made: bool,
 }
 
+/// How often a lock that another program holds is tried, twenty times a second.
+const PATIENCE: u32 = 200;
+
 /// Lock files: where, and whether it is locked as opkg does (`lockf`) or as apk does (`flock`); each only on a root that has
 /// the database named last.
 const FILES: [(&str, bool, &str); 2] =
     [("lib/apk/db/lock", false, "lib/apk/db"), ("var/lock/opkg.lock", true, crate::native::opkg::STATUS)];
+
+/// Locks on files that other programs lock too; dropped, they are free again.
+#[derive(Debug)]
+pub(crate) struct FileLocks(Vec<Held>);
+
+impl FileLocks {
+    /// Takes each lock whose directory is there; waits a moment for who holds one. The flag: a record lock.
+    pub(super) fn take(root: &Arc<OwnedFd>, files: &[(&str, bool)]) -> Result<Self> {
+        let mut held = Vec::new();
+        for (lock, record) in files {
+            let path = RelPath::from_package(lock.as_bytes()).map_err(|e| Error::refused(lock, e.to_string()))?;
+            let failed = |e: std::io::Error| Error::io("locking", &path, e);
+            let Some(dir) = walk::walk(root, &path, false).map_err(failed)?.parent else { continue };
+            let mut tries = 0;
+            let file = loop {
+                match take_file(dir.clone(), path.file_name(), lock, *record) {
+                    Err(Error::Locked { .. }) if tries < PATIENCE => {
+                        tries += 1;
+                        #[allow(clippy::disallowed_methods, reason = "waits for another program's lock; bounded")]
+                        std::thread::sleep(std::time::Duration::from_millis(50));
+                    }
+                    other => break other?,
+                }
+            };
+            // `lock` of busybox and shadow's tools open the file anew each time: it need not stay.
+            held.extend(file);
+        }
+        Ok(Self(held))
+    }
+}
+
+impl Drop for FileLocks {
+    fn drop(&mut self) {
+        release(&self.0);
+    }
+}
 
 impl Locks {
     pub(super) fn take(root: &Arc<OwnedFd>) -> Result<Self> {
@@ -74,10 +113,14 @@ fn take_file(dir: Arc<OwnedFd>, name: &[u8], lock: &str, record: bool) -> Result
 
 impl Drop for Locks {
     fn drop(&mut self) {
-        for held in self.files.iter().filter(|held| held.made) {
-            // Best effort: a lock file that stays is harmless.
-            let _ = unlinkat(&held.dir, held.name.as_slice(), AtFlags::empty());
-        }
+        release(&self.files);
+    }
+}
+
+fn release(files: &[Held]) {
+    for held in files.iter().filter(|held| held.made) {
+        // Best effort: a lock file that stays is harmless.
+        let _ = unlinkat(&held.dir, held.name.as_slice(), AtFlags::empty());
     }
 }
 

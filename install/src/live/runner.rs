@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -19,6 +19,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use xpkg_model::{Event, Observer, RelPath};
 
+use super::tools::Tools;
 use super::{recover, view, walk};
 use crate::helper;
 use crate::scripts::{ScriptCall, ScriptRunner, TIMEOUT, interpreter};
@@ -62,20 +63,29 @@ impl LiveRunner {
         self.path_first = Some(dir.to_owned());
     }
 
-    fn start(&self, call: &ScriptCall, script: &RelPath, text: &[u8]) -> Result<(Child, File), String> {
-        let program = match &self.program {
-            Some(program) => program.clone(),
-            None => own_program().map_err(|e| format!("the helper program is not known: {e}"))?,
-        };
+    fn program(&self) -> Result<PathBuf, String> {
+        match &self.program {
+            Some(program) => Ok(program.clone()),
+            None => own_program().map_err(|e| format!("the helper program is not known: {e}")),
+        }
+    }
+
+    fn start(
+        &self,
+        call: &ScriptCall,
+        script: &RelPath,
+        text: &[u8],
+        tools: Option<&Tools>,
+    ) -> Result<(Child, File), String> {
+        let program = self.program()?;
         let (output, input) = std::io::pipe().map_err(|e| e.to_string())?;
         let second = input.try_clone().map_err(|e| e.to_string())?;
         let mut argv = interpreter(text);
         argv.push([b"/", script.as_bytes()].concat());
         argv.extend(call.args.iter().cloned());
-        let path = match &self.path_first {
-            Some(first) => format!("{first}:{PATH}"),
-            None => PATH.to_owned(),
-        };
+        let first = tools.map(|tools| tools.path.as_str()).into_iter().chain(self.path_first.as_deref());
+        let path = first.chain([PATH]).collect::<Vec<_>>().join(":");
+        let mount = tools.and_then(|tools| tools.program.as_ref());
         let child = Command::new(&program)
             .args([helper::WORD, helper::OUTER])
             .arg(&program)
@@ -84,6 +94,7 @@ impl LiveRunner {
             .env_clear()
             .env("PATH", path)
             .env("HOME", "/")
+            .envs(mount.map(|at| (helper::PROGRAM_AT, at)))
             .envs(call.env.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             // A pipe whose other end is closed: the root may have no /dev/null to open.
@@ -173,7 +184,7 @@ impl Drop for Scratch {
 
 impl ScriptRunner for LiveRunner {
     fn run(&mut self, call: &ScriptCall, observer: &dyn Observer) -> Result<(), String> {
-        let scratch;
+        let (scratch, tools);
         let (path, text) = match &call.place {
             Some(place) => (place, self.first_line(place)?),
             None => {
@@ -181,7 +192,15 @@ impl ScriptRunner for LiveRunner {
                 (&scratch.path, call.text.clone())
             }
         };
-        let (mut child, output) = self.start(call, path, &text)?;
+        let exec = path.parent().unwrap_or_else(RelPath::root);
+        tools = match &call.place {
+            None => Tools::new(&self.root, &exec, call, &self.program()?, self.dir == Path::new("/"))?,
+            Some(_) => None,
+        };
+        if let Some(lost) = tools.as_ref().and_then(|tools| tools.lost.as_ref()) {
+            observer.event(Event::Warning(format!("{}: {lost}", call.title())));
+        }
+        let (mut child, output) = self.start(call, path, &text, tools.as_ref())?;
         drop(child.stdin.take());
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || listen(output, &sender));

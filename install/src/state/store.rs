@@ -7,7 +7,7 @@ use serde::Serialize;
 use xpkg_model::adaptation::Placement;
 use xpkg_model::{Ecosystem, RelPath, schema};
 
-use super::{Displaced, Files, ForeignPackage, LinkOwner, State};
+use super::{Displaced, Files, ForeignPackage, Kind, LinkOwner, MadeAccount, State};
 use crate::{Error, Result};
 
 /// Small pages: a state of a few packages stays in a few kilobytes, which on a router is flash or memory.
@@ -25,6 +25,7 @@ CREATE TABLE displaced (path BLOB PRIMARY KEY, target BLOB NOT NULL, uid INTEGER
   by TEXT NOT NULL, owner TEXT, record TEXT) WITHOUT ROWID;
 CREATE TABLE made (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE adopted (path BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE accounts (kind TEXT, name TEXT, number INTEGER NOT NULL, by TEXT NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
 CREATE TABLE arches (word TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE log (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, what TEXT NOT NULL);
 ";
@@ -78,6 +79,10 @@ fn fill(db: &Connection, state: &State) -> Result<()> {
     }
     for path in &state.adopted {
         run("INSERT INTO adopted VALUES (?)", params![path.as_bytes()])?;
+    }
+    for ((kind, name), made) in &state.accounts {
+        let by: Vec<String> = made.by.iter().map(|(ecosystem, name)| format!("{ecosystem}:{name}")).collect();
+        run("INSERT INTO accounts VALUES (?, ?, ?, ?)", params![kind.as_str(), name, made.number, by.join(" ")])?;
     }
     for word in &state.arches {
         run("INSERT INTO arches VALUES (?)", params![word])?;
@@ -153,6 +158,23 @@ pub(super) fn read(bytes: &[u8]) -> Result<State> {
         let bytes: Vec<u8> = row.get(0)?;
         Ok(path(&bytes).map(|path| _ = state.adopted.insert(path)))
     })?;
+    // Since 1.1.
+    if has_table(&db, "accounts")? {
+        rows(&db, "SELECT kind, name, number, by FROM accounts", |row| {
+            let (word, name): (String, String) = (row.get(0)?, row.get(1)?);
+            let (number, by): (u32, String) = (row.get(2)?, row.get(3)?);
+            Ok([Kind::User, Kind::Group].into_iter().find(|kind| kind.as_str() == word).map_or_else(
+                || Err(failed(format!("`{word}` is no kind of account"))),
+                |kind| {
+                    let owner =
+                        |text: &str| Some((text.split_once(':')?.0.parse().ok()?, text.split_once(':')?.1.to_owned()));
+                    let by = by.split_ascii_whitespace().filter_map(owner).collect();
+                    state.accounts.insert((kind, name), MadeAccount { number, by });
+                    Ok(())
+                },
+            ))
+        })?;
+    }
     rows(&db, "SELECT word FROM arches", |row| {
         state.arches.insert(row.get(0)?);
         Ok(Ok(()))
@@ -162,6 +184,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<State> {
         Ok(Ok(()))
     })?;
     Ok(state)
+}
+
+fn has_table(db: &Connection, name: &str) -> Result<bool> {
+    let sql = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?";
+    db.query_row(sql, params![name], |row| row.get::<_, i64>(0)).map(|n| n > 0).map_err(failed)
 }
 
 fn rows(
@@ -222,6 +249,8 @@ mod tests {
         assert!(owner.is_some());
         let link = Displaced { target: b"busybox".to_vec(), ids: (0, 0), by: "grep".into(), owner };
         state.displaced.insert(RelPath::literal("bin/grep"), link);
+        let by = [(Ecosystem::Alpine, "jq".to_owned())].into();
+        state.accounts.insert((Kind::User, "jq".into()), MadeAccount { number: 33_000, by });
         state.made.insert(RelPath::literal("usr/share/jq"));
         state.provider = Some("xpkg-abi-alpine".into());
         state.note(5, "install alpine:jq".into());

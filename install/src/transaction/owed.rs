@@ -6,11 +6,9 @@ use std::collections::BTreeSet;
 use xpkg_formats::apk::db::Trigger;
 use xpkg_model::payload::ScriptKind;
 use xpkg_model::plan::Step;
-use xpkg_model::root::RootView;
-use xpkg_model::{Action, Event, Observer, Package, RelPath};
-use xpkg_shims::RootProbe;
-use xpkg_shims::scripts::Decision;
+use xpkg_model::{Action, Package, RelPath};
 
+use super::foreign::wanted;
 use super::hooks::{self, When};
 use super::stage::Work;
 use super::survey::{Fate, Incoming};
@@ -45,8 +43,8 @@ pub(super) fn collect(
 ) -> Result<Owed> {
     let mut owed = Owed::default();
     for (at, step) in input.plan.steps.iter().enumerate() {
-        for call in of_step(target, input, work, step, Half::After)? {
-            if wanted(target, input, step, &call, receipt, None) {
+        for mut call in of_step(target, input, work, step, Half::After)? {
+            if wanted(target, input, work, step, &mut call, receipt, None)? {
                 owed.steps.push((at, call));
             }
         }
@@ -193,40 +191,6 @@ fn call_of(package: &Package, kind: ScriptKind, word: &str, args: &[&str], upgra
 /// As apk's limit for its own.
 const MAX_SCRIPT: u64 = 262_144;
 
-/// Whether a script runs on this root at all. What cannot run is told once.
-pub(super) fn wanted(
-    target: &dyn Target,
-    input: &ApplyInput<'_>,
-    step: &Step,
-    call: &ScriptCall,
-    receipt: &mut Receipt,
-    observer: Option<&dyn Observer>,
-) -> bool {
-    let Some(kind) = call.kind.filter(|_| step.package.ecosystem != input.native) else { return true };
-    let title = step.package.key().to_string();
-    let root: &dyn RootView = target;
-    let probe = RootProbe::new(root, [], Vec::new());
-    let text = String::from_utf8_lossy(&call.text);
-    match xpkg_shims::scripts::decide(step.package.ecosystem, &text, &probe) {
-        Decision::Skip(why) => {
-            if let Some(observer) = observer {
-                observer.event(Event::Detail(format!("{title}: {} is left out: {why}", kind.as_str())));
-            }
-            false
-        }
-        Decision::CannotRun(why) => {
-            if !receipt.skipped.iter().any(|(t, k, _)| *t == title && *k == kind) {
-                receipt.skipped.push((title, kind, why));
-            }
-            false
-        }
-        Decision::Run { notes } => {
-            receipt.notes.extend(notes.into_iter().map(|n| format!("{title}: {} {n}", kind.as_str())));
-            true
-        }
-    }
-}
-
 /// Triggers of apk: those that stay and those that come, fired by the directories that this transaction touches.
 fn triggers(target: &dyn Target, work: &Work<'_>, changes: &Changes) -> Result<Vec<ScriptCall>> {
     let prepared = &work.prepared;
@@ -238,12 +202,11 @@ fn triggers(target: &dyn Target, work: &Work<'_>, changes: &Changes) -> Result<V
     let mut triggers: Vec<Trigger> = native.triggers(target)?;
     triggers.retain(|t| !gone.contains(&t.id) && !new.contains(&t.id));
     let mut coming = BTreeSet::new();
-    if !native.is_opkg() {
-        for registration in changes.add.iter().filter(|r| !r.triggers.is_empty()) {
-            let Some(id) = id(registration) else { continue };
-            triggers.push(Trigger { id, patterns: registration.triggers.clone() });
-            coming.insert(id);
-        }
+    // opkg has no triggers: that of a foreign package runs when the package comes, and not again.
+    for registration in changes.add.iter().filter(|r| !r.triggers.is_empty()) {
+        let Some(id) = id(registration) else { continue };
+        triggers.push(Trigger { id, patterns: registration.triggers.clone() });
+        coming.insert(id);
     }
     if triggers.is_empty() {
         return Ok(Vec::new());

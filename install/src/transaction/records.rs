@@ -6,9 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use xpkg_formats::apk::db::{Generation, InstalledRecord, Placed};
 use xpkg_model::payload::{EntryKind, ScriptKind, Scripts};
 use xpkg_model::plan::Reason;
-use xpkg_model::root::RootView;
 use xpkg_model::{Dependency, Ecosystem, Package, RelPath};
-use xpkg_shims::RootProbe;
 use xpkg_shims::scripts::Decision;
 
 use super::stage::Work;
@@ -152,32 +150,22 @@ pub(super) fn files(package: &Incoming<'_>) -> Files {
 /// Scripts that the native manager shall know: all of a native package, those of a foreign one that can run here.
 pub(super) fn scripts(
     target: &dyn Target,
+    all: &[Incoming<'_>],
     package: &Incoming<'_>,
     native: Ecosystem,
     receipt: &mut Receipt,
-) -> Scripts {
+) -> Result<Scripts> {
     let mut scripts = package.scripts.clone();
     if package.is_foreign(native) {
-        let root: &dyn RootView = target;
-        let probe = RootProbe::new(root, [], Vec::new());
-        scripts.retain(|kind, text| {
-            // An ipk's own steps are in a file beside the stock script that calls them.
-            let beside = match kind {
-                ScriptKind::PostInstall => "postinst-pkg",
-                ScriptKind::PreDeinstall => "prerm-pkg",
-                _ => "",
-            };
-            let own = package.control.get(beside).map(|own| String::from_utf8_lossy(own)).unwrap_or_default();
-            let text = format!("{}\n{own}", String::from_utf8_lossy(text));
-            match xpkg_shims::scripts::decide(package.package().ecosystem, &text, &probe) {
-                Decision::Run { .. } => true,
-                Decision::Skip(_) => false,
-                Decision::CannotRun(why) => {
-                    receipt.skipped.push((package.title(), *kind, why));
-                    false
-                }
+        for (kind, text) in &package.scripts {
+            let text = String::from_utf8_lossy(text);
+            match super::foreign::decide(target, all, package.step, Some(package), *kind, &text)? {
+                Decision::Run(_) => continue,
+                Decision::Skip(_) | Decision::Mapped(_) => {}
+                Decision::CannotRun(why) => receipt.skipped.push((package.title(), *kind, why)),
             }
-        });
+            scripts.remove(kind);
+        }
     }
-    scripts
+    Ok(scripts)
 }

@@ -7,8 +7,9 @@ use std::sync::Mutex;
 use xpkg_model::payload::ScriptKind;
 use xpkg_model::{Action, Ecosystem, Event, Observer};
 
+use super::foreign::wanted;
 use super::hooks::{self, When};
-use super::owed::{Half, Owed, of_step, wanted};
+use super::owed::{Half, Owed, of_step};
 use super::stage::Work;
 use super::{ApplyInput, Receipt};
 use crate::alternatives;
@@ -46,8 +47,8 @@ pub(super) fn before(
     for step in &input.plan.steps {
         let kept = Kept::default();
         let mut stopped = None;
-        for call in of_step(target, input, work, step, Half::Before)? {
-            if !wanted(target, input, step, &call, receipt, Some(&kept)) {
+        for mut call in of_step(target, input, work, step, Half::Before)? {
+            if !wanted(target, input, work, step, &mut call, receipt, Some(&kept))? {
                 continue;
             }
             if let Err(reason) = run(target, input.options.no_scripts, &call, receipt, &kept) {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use xpkg_model::accounts::Account;
 use xpkg_model::host::{Host, HostProvide};
 use xpkg_model::{Ecosystem, Provide};
 
-use super::{ProvideRow, RuleFile, Rules, glob, rule_name};
+use super::{HookAction, ProvideRow, Release, RuleFile, Rules, glob, rule_name};
 use crate::registration::apk_version;
 use crate::{HostProbe, hints};
 
@@ -30,7 +31,8 @@ impl Rules {
             commands(&mut host, file, probe);
             for row in &file.mask {
                 let there = row.file.is_empty() || row.file.iter().any(|path| probe.exists(path));
-                if there && row.loader.is_none_or(|libc| libc == probe.libc()) {
+                let fits = row.loader.is_none_or(|libc| libc == probe.libc());
+                if there && fits && holds(row.release.as_ref(), probe) {
                     for package in &row.packages {
                         host.masked.push((file.foreign, package.clone(), row.reason.clone()));
                     }
@@ -42,6 +44,35 @@ impl Rules {
     }
 }
 
+impl Rules {
+    /// What a rule says of scripts that call a tool which the root has not: whether they are not run at all, and why.
+    pub fn hook(&self, foreign: Ecosystem, probe: &dyn HostProbe, tool: &str) -> Option<(bool, String)> {
+        let rows = self.files.iter().filter(|f| f.foreign == foreign).flat_map(|f| &f.hook);
+        let row =
+            rows.filter(|row| holds(row.release.as_ref(), probe)).find(|row| row.tools.iter().any(|t| t == tool))?;
+        Some((row.action == HookAction::Refuse, row.reason.clone()))
+    }
+
+    /// Accounts that a package counts on although it does not say so: those of its own world's base.
+    pub fn accounts(&self, foreign: Ecosystem, probe: &dyn HostProbe, package: &str) -> Vec<Account> {
+        let rows = self.files.iter().filter(|f| f.foreign == foreign).flat_map(|f| &f.account);
+        let rows = rows.filter(|row| holds(row.release.as_ref(), probe) && row.packages.iter().any(|p| p == package));
+        rows.flat_map(|row| {
+            row.accounts.iter().filter_map(|word| word.parse::<Account>().ok()).map(|mut account| {
+                if let Some(user) = &mut account.user {
+                    user.home.clone_from(&row.home);
+                }
+                account
+            })
+        })
+        .collect()
+    }
+}
+
+pub(super) fn holds(condition: Option<&Release>, probe: &dyn HostProbe) -> bool {
+    condition.is_none_or(|condition| probe.release().is_some_and(|release| condition.met_by(&release)))
+}
+
 fn arches(host: &mut Host, file: &RuleFile, words: &[String]) {
     for row in &file.arch {
         let matches = |word: &String| row.native.iter().any(|p| glob(p).is_ok_and(|g| g.is_match(word)));
@@ -51,9 +82,10 @@ fn arches(host: &mut Host, file: &RuleFile, words: &[String]) {
     }
 }
 
-fn provide(host: &mut Host, file: &RuleFile, row: &ProvideRow, probe: &dyn HostProbe) {
+pub(super) fn provide(host: &mut Host, file: &RuleFile, row: &ProvideRow, probe: &dyn HostProbe) {
     let native = row.native.iter().find_map(|name| Some((name, probe.native_package(name)?)));
-    let holds = (row.file.is_empty() || row.file.iter().any(|path| probe.exists(path)))
+    let holds = holds(row.release.as_ref(), probe)
+        && (row.file.is_empty() || row.file.iter().any(|path| probe.exists(path)))
         && row.loader.is_none_or(|libc| libc == probe.libc())
         && (row.native.is_empty() || row.optional || native.is_some());
     if !holds {
@@ -82,7 +114,9 @@ fn libraries(host: &mut Host, file: &RuleFile, probe: &dyn HostProbe) {
     let sonames = probe.sonames();
     let owners: BTreeMap<&str, &str> = sonames.iter().map(|s| (s.soname.as_str(), s.package.as_str())).collect();
     for row in &file.library {
-        let Some(package) = owners.get(row.soname.as_str()) else { continue };
+        let Some(package) = owners.get(row.soname.as_str()).filter(|_| holds(row.release.as_ref(), probe)) else {
+            continue;
+        };
         let version = probe.native_package(package).and_then(|v| apk_version(&v));
         for written in &row.names {
             let Ok(name) = rule_name(written, file, "", version.as_deref()) else { continue };
