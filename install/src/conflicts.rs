@@ -73,10 +73,10 @@ pub fn look_at(
 ) -> Result<()> {
     for dir in &record.dirs {
         let real = places.dir(&dir.path)?;
-        if outgoing.dirs.contains_key(&real) {
+        if outgoing.touches(&real) {
             claims.dirs.insert(real.clone());
         }
-        claims.dirs.extend(real.ancestors().filter(|above| outgoing.dirs.contains_key(above)));
+        claims.dirs.extend(real.ancestors().filter(|above| outgoing.touches(above)));
         for file in &dir.files {
             let Ok(at) = real.join(&file.name) else { continue };
             if outgoing.files.contains_key(&at) {

@@ -37,9 +37,16 @@ pub struct Outgoing {
     pub files: BTreeMap<RelPath, OldFile>,
     /// Their directories, and the packages that had them.
     pub dirs: BTreeMap<RelPath, BTreeSet<String>>,
+    /// The directories above those: opkg lists none, and one that was made for a foreign package may serve another.
+    pub above: BTreeSet<RelPath>,
 }
 
 impl Outgoing {
+    /// Whether a directory is one of theirs, or lies above one.
+    pub fn touches(&self, dir: &RelPath) -> bool {
+        self.dirs.contains_key(dir) || self.above.contains(dir)
+    }
+
     /// Resolves the records' paths.
     pub fn new(
         mut records: BTreeMap<String, InstalledRecord>,
@@ -74,6 +81,7 @@ impl Outgoing {
                 }
             }
         }
+        out.above = out.dirs.keys().flat_map(|dir| dir.ancestors().collect::<Vec<_>>()).collect();
         out.records = records;
         Ok(out)
     }
