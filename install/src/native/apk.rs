@@ -136,7 +136,6 @@ impl NativeApk {
             // Both generations keep the database sorted by name (seen with 2.14.0 and 3.0.5).
             while let Some((first, new)) = add.first_key_value()
                 && *first < name.as_str()
-                && !changes.remove.contains(*first)
             {
                 db::write_record(&mut out, new)?;
                 add.pop_first();
