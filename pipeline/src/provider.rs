@@ -1,12 +1,11 @@
 //! The generated package that tells the native manager what this root gives to foreign packages: for all of them that will
 //! be there, not only for those that come.
 
-use xpkg_model::host::{Host, HostProvide};
+use xpkg_model::host::Host;
 use xpkg_model::installed::Installed;
 use xpkg_model::plan::HostUse;
 use xpkg_model::{Action, Dependency, Ecosystem, Op, Package, Plan, Provide, Requirement, dependency};
 use xpkg_shims::provider::{ProviderInput, generate as build};
-use xpkg_shims::registration::Generation;
 
 use crate::abi::scoped;
 use crate::error::Error;
@@ -62,35 +61,7 @@ pub(crate) fn generate(
         input.provides.push(provide);
         input.depends.push(name);
     }
-    // Alpine's own packages say what they give: a provider of /bin/sh beside them makes apk purge busybox-binsh.
-    if native == Ecosystem::Openwrt && ground.system.manager != Generation::Opkg {
-        input.provides.extend(offers(host, libraries, &all, &guests, foreign));
-    }
     Ok(Some(build(input)))
-}
-
-/// What the root would give to packages that its own manager takes from the other world's repository: without it, apk brings
-/// that world's libraries and shell in place of the root's own. Nothing depends on it, so the packages behind it may go. What a
-/// package has for its name, or a guest gives itself, is left out: apk would see two that exclude each other.
-fn offers(
-    host: &Host,
-    libraries: &[Library],
-    all: &[&Package],
-    guests: &[&Package],
-    foreign: Ecosystem,
-) -> Vec<Provide> {
-    let silent = |l: &&Library| l.owner.as_ref().is_some_and(|owner| guests.iter().all(|guest| guest.name != *owner));
-    let sonames = libraries.iter().filter(silent).map(|l| Provide::new(format!("so:{}", l.soname)));
-    let by_rule = |p: &&HostProvide| {
-        let shared = p.ecosystem.is_none() && (p.provide.name.starts_with('/') || p.provide.name == "cmd:sh");
-        shared || p.ecosystem == Some(foreign)
-    };
-    let given = host.provides.iter().filter(by_rule).map(|p| p.provide.clone());
-    let taken = |provide: &Provide| {
-        all.iter().any(|p| p.name == provide.name)
-            || guests.iter().any(|p| p.provides.iter().any(|own| own.name == provide.name))
-    };
-    given.chain(sonames).filter(|provide| !taken(provide)).collect()
 }
 
 /// Whether the native database, which knows names and declared provides but not the sonames that we read from files, sees

@@ -100,10 +100,10 @@ xpkg_supervisor() {
 # procd can then look after them where there is no xpkg.
 xpkg_foreground() {
 	case ${1##*/} in
-	sshd | sshd.pam | sshd.krb5) echo -D ;;
-	chronyd) echo -n ;;
-	dnsmasq) echo -k ;;
-	dbus-daemon) echo --nofork ;;
+	sshd | sshd.pam | sshd.krb5) printf %s -D ;;
+	chronyd) printf %s -n ;;
+	dnsmasq) printf %s -k ;;
+	dbus-daemon) printf %s --nofork ;;
 	*) return 1 ;;
 	esac
 }
