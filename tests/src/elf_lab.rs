@@ -46,9 +46,14 @@ pub fn replace(path: &Path, content: &[u8]) {
 /// first process, which would make an init of some. Its output comes in order, what it says as errors among it; the status
 /// is 137 when it did not end by itself.
 pub fn start(root: &Path, args: &[&str]) -> Output {
+    start_within(PATIENCE, root, args)
+}
+
+/// The same, with another number of seconds before it is cut off.
+pub fn start_within(seconds: &str, root: &Path, args: &[&str]) -> Output {
     const ENTER: &str = "mount -t proc proc \"$0/proc\" 2>/dev/null; exec timeout -s KILL PATIENCE \
         setpriv --no-new-privs chroot --userspec=65534:65534 \"$0\" \"$@\" 2>&1";
-    let mut command = alone(&ENTER.replace("PATIENCE", PATIENCE));
+    let mut command = alone(&ENTER.replace("PATIENCE", seconds));
     command.arg(root).args(args);
     capture(command).unwrap()
 }
