@@ -25,6 +25,8 @@ impl Case {
         command.args(["applet", "supervise", "--grace", "3"]);
         command.arg("--pidfile").arg(dir.path().join("pid"));
         let command = command.args(["--", "/bin/sh", "-c", script]).env("P", dir.path().join("pid"));
+        // What every system has, wherever the tests were called from.
+        let command = command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         let child = command.env("D", dir.path()).stdin(Stdio::null()).spawn().unwrap();
         Self { dir, child }
     }
