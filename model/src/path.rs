@@ -114,6 +114,20 @@ impl RelPath {
         Self::from_absolute(bytes)
     }
 
+    /// Where a link at this path leads, by the words of its text alone; `..` stops at the root.
+    pub fn linked(&self, text: &[u8]) -> Option<Self> {
+        let parent = self.parent()?;
+        let mut parts: Vec<&[u8]> = if text.starts_with(b"/") { Vec::new() } else { parent.components().collect() };
+        for part in text.split(|b| *b == b'/') {
+            match part {
+                b"" | b"." => {}
+                b".." => _ = parts.pop(),
+                part => parts.push(part),
+            }
+        }
+        Self::from_package(&parts.join(&b'/')).ok()
+    }
+
     /// Whether it is `dir` or lies below it.
     pub fn starts_with(&self, dir: &Self) -> bool {
         dir.is_root() || self.0.strip_prefix(&*dir.0).is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))

@@ -120,28 +120,11 @@ fn move_with_target(moved: &mut BTreeMap<RelPath, RelPath>, ecosystem: Ecosystem
     };
     place(&file.path);
     if let EntryKind::Symlink(text) = &file.kind
-        && let Some(target) = beside(&file.path, text)
+        && let Some(target) = file.path.linked(text)
         && in_searched(&target)
     {
         place(&target);
     }
-}
-
-/// What a link's text names, read by itself.
-fn beside(link: &RelPath, text: &[u8]) -> Option<RelPath> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    let parent = link.parent()?;
-    if !text.starts_with(b"/") {
-        parts.extend(parent.components());
-    }
-    for part in text.split(|b| *b == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => _ = parts.pop(),
-            part => parts.push(part),
-        }
-    }
-    RelPath::from_package(&parts.join(&b'/')).ok()
 }
 
 /// What a program's or library's headers have to say in the layer.
@@ -163,7 +146,7 @@ fn runpath(ecosystem: Ecosystem, path: &RelPath, old: &str) -> Option<String> {
         .split(':')
         .map(|entry| {
             let plain = entry.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
-            let dir = beside(&RelPath::literal("x"), plain.as_bytes());
+            let dir = path.linked(plain.as_bytes());
             match dir.filter(|dir| SEARCHED.iter().any(|known| *dir == RelPath::literal(known))) {
                 Some(dir) if plain.starts_with('/') => {
                     changed = true;

@@ -54,24 +54,10 @@ fn link_text(path: &RelPath, at: &RelPath, text: &[u8], adaptation: &Adaptation)
     if adaptation.moved.is_empty() {
         return None;
     }
-    let led = leads(path, text)?;
-    let leads_now = leads(at, text)?;
+    let led = path.linked(text)?;
+    let leads_now = at.linked(text)?;
     let should = adaptation.lands(&led)?;
     (leads_now != should).then(|| [b"/", should.as_bytes()].concat())
-}
-
-/// Where a link's text leads, by its words alone.
-fn leads(link: &RelPath, text: &[u8]) -> Option<RelPath> {
-    let parent = link.parent()?;
-    let mut parts: Vec<&[u8]> = if text.starts_with(b"/") { Vec::new() } else { parent.components().collect() };
-    for part in text.split(|b| *b == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => _ = parts.pop(),
-            part => parts.push(part),
-        }
-    }
-    RelPath::from_package(&parts.join(&b'/')).ok()
 }
 
 /// Items for what is added. Directories that the package brings itself are left out.
