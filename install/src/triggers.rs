@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use xpkg_model::RelPath;
+use xpkg_model::{RelPath, fnmatch};
 
 /// Directories as triggers see them.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +48,7 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
                 continue;
             }
             (Some(b'?'), Some(c)) if *c != b'/' => Some(1),
-            (Some(b'['), Some(c)) if *c != b'/' => class(pattern.get(p..).unwrap_or_default(), *c),
+            (Some(b'['), Some(c)) if *c != b'/' => fnmatch::set(pattern, p, *c).flatten().map(|next| next - p),
             (Some(b'\\'), Some(c)) if pattern.get(p + 1) == Some(c) => Some(2),
             (Some(a), Some(c)) if a == c && *a != b'[' => Some(1),
             _ => None,
@@ -65,30 +65,6 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
                 (p, t) = (after, from + 1);
             }
             _ => return false,
-        }
-    }
-}
-
-/// Length of the bracket expression at the start of `pattern` when it matches `c`.
-fn class(pattern: &[u8], c: u8) -> Option<usize> {
-    let negated = matches!(pattern.get(1), Some(b'!' | b'^'));
-    let first = if negated { 2 } else { 1 };
-    let mut at = first;
-    let mut found = false;
-    loop {
-        let low = *pattern.get(at)?;
-        if low == b']' && at > first {
-            return (found != negated).then_some(at + 1);
-        }
-        match (pattern.get(at + 1), pattern.get(at + 2)) {
-            (Some(b'-'), Some(high)) if *high != b']' => {
-                found |= (low..=*high).contains(&c);
-                at += 3;
-            }
-            _ => {
-                found |= low == c;
-                at += 1;
-            }
         }
     }
 }

@@ -41,20 +41,22 @@ fn one(pattern: &[char], p: usize, c: char) -> Option<usize> {
     }
 }
 
-/// A bracket expression; the outer `None` when there is no end to it, so that `[` is only a character.
-fn set(pattern: &[char], p: usize, c: char) -> Option<Option<usize>> {
+/// The bracket expression at `p`: where the pattern goes on after it when it takes `c`. The outer `None` when there is no end
+/// to it, so that `[` is only a character, or nothing at all. Of characters or of bytes.
+pub fn set<T: Copy + PartialOrd + From<u8>>(pattern: &[T], p: usize, c: T) -> Option<Option<usize>> {
+    let is = |at: usize, byte: u8| pattern.get(at).is_some_and(|t| *t == T::from(byte));
     let mut at = p + 1;
-    let negated = matches!(pattern.get(at), Some('!' | '^'));
+    let negated = is(at, b'!') || is(at, b'^');
     at += usize::from(negated);
     let first = at;
     let mut found = false;
     loop {
         let low = *pattern.get(at)?;
-        if low == ']' && at > first {
+        if low == T::from(b']') && at > first {
             return Some((found != negated).then_some(at + 1));
         }
-        match (pattern.get(at + 1), pattern.get(at + 2)) {
-            (Some('-'), Some(high)) if *high != ']' => {
+        match pattern.get(at + 2) {
+            Some(high) if is(at + 1, b'-') && *high != T::from(b']') => {
                 found |= (low..=*high).contains(&c);
                 at += 3;
             }
