@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::opkg::Opkg;
+
 /// As shadow's and busybox's limit.
 const MAX_NAME: usize = 32;
 /// As long as a home directory, a shell or a description may be.
@@ -51,6 +53,13 @@ pub struct Account {
 }
 
 impl Account {
+    /// What a package of OpenWrt asks for: the words of its `Require-User`, and of the `.rusers` list that it brings.
+    pub fn required(opkg: Option<&Opkg>, list: &str) -> Vec<Self> {
+        let words = opkg.into_iter().flat_map(|opkg| &opkg.require_user).map(String::as_str);
+        let accounts = words.chain(list.split_ascii_whitespace()).filter_map(|word| word.parse().ok());
+        accounts.filter(|account: &Self| !account.is_nobody()).collect()
+    }
+
     /// Every group, the user's own first.
     pub fn groups(&self) -> impl Iterator<Item = &Group> {
         self.group.iter().chain(&self.more)

@@ -23,9 +23,7 @@ pub fn translate(foreign: &Foreign<'_>) -> Adaptation {
     let name = &foreign.package.name;
     let list = RelPath::from_package(format!("lib/apk/packages/{name}.rusers").as_bytes()).ok();
     let list = list.and_then(|path| foreign.text(&path)).unwrap_or_default();
-    let words = foreign.package.opkg.iter().flat_map(|opkg| &opkg.require_user).map(String::as_str);
-    let words = words.chain(list.split_ascii_whitespace()).filter_map(|word| word.parse().ok());
-    let mut accounts: Vec<Account> = words.filter(|account: &Account| !account.is_nobody()).collect();
+    let mut accounts = Account::required(foreign.package.opkg.as_deref(), &list);
     for kind in [ScriptKind::PreInstall, ScriptKind::PreUpgrade] {
         let text = foreign.scripts.get(&kind).map(|text| String::from_utf8_lossy(text));
         accounts.extend(text.into_iter().flat_map(|text| from_script(&text).0));

@@ -21,18 +21,16 @@ pub(super) const LISTS: &str = "lib/apk/packages";
 
 /// What a package of OpenWrt requires: its control file's words and those of the list that it brings.
 pub(super) fn words(target: &dyn Target, package: &Incoming<'_>) -> Result<Vec<Account>> {
-    let mut words: Vec<String> = package.package().opkg.iter().flat_map(|opkg| opkg.require_user.clone()).collect();
+    let mut text = String::new();
     let list = format!("{LISTS}/{}.rusers", package.package().name);
     let item = package.items.iter().find(|i| i.entry.path.as_bytes() == list.as_bytes() && i.fate == Fate::Write);
     if let Some(item) = item
         && let Some(file) = target.open_staged(&item.real)?
     {
-        let mut text = String::new();
         let read = file.take(MAX_FILE).read_to_string(&mut text);
         read.map_err(|e| Error::io("reading", &item.real, e))?;
-        words.extend(text.split_ascii_whitespace().map(str::to_owned));
     }
-    Ok(words.iter().filter_map(|word| word.parse().ok()).filter(|account: &Account| !account.is_nobody()).collect())
+    Ok(Account::required(package.package().opkg.as_deref(), &text))
 }
 
 /// How lib/functions.sh writes accounts, with the number at which this release begins.

@@ -62,8 +62,8 @@ pub(super) fn uses(
 fn required_by_others(target: &dyn Target, work: &Work<'_>) -> Result<Vec<(String, Account)>> {
     let mut out: Vec<(String, Account)> = Vec::new();
     for (name, package) in &work.neighbours {
-        let words = package.opkg.iter().flat_map(|opkg| &opkg.require_user);
-        out.extend(words.filter_map(|word| Some((name.clone(), word.parse().ok()?))));
+        let accounts = Account::required(package.opkg.as_deref(), "");
+        out.extend(accounts.into_iter().map(|account| (name.clone(), account)));
     }
     let dir = RelPath::literal(LISTS);
     let failed = |e| Error::io("reading", &dir, e);
@@ -76,8 +76,8 @@ fn required_by_others(target: &dyn Target, work: &Work<'_>) -> Result<Vec<(Strin
         let text = target.read(&path, MAX_FILE).map_err(failed)?.unwrap_or_default();
         let package = String::from_utf8_lossy(package).into_owned();
         let text = String::from_utf8_lossy(&text).into_owned();
-        let words = text.split_ascii_whitespace().filter_map(|word| word.parse().ok());
-        out.extend(words.map(|account| (package.clone(), account)));
+        let accounts = Account::required(None, &text);
+        out.extend(accounts.into_iter().map(|account| (package.clone(), account)));
     }
     let going = work.prepared.outgoing.records.values().filter_map(|r| r.package.identity.map(|id| id.prefix()));
     let going: BTreeSet<[u8; 20]> = going.collect();
