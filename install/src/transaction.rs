@@ -98,8 +98,9 @@ pub struct Receipt {
 /// Whether a plan could be applied: space and conflicts, without changing anything. Answers what is worth telling.
 pub fn check(target: &dyn Target, input: &ApplyInput<'_>) -> Result<Vec<String>> {
     let prepared = prepare::prepare(target, input)?;
+    let forecast = foreign::forecast(target, input, &prepared)?;
     let mut notes = prepared.decided.notes;
-    notes.extend(foreign::forecast(target, input, &prepared.incoming)?);
+    notes.extend(forecast);
     Ok(notes)
 }
 

@@ -4,10 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xpkg_model::accounts::{Account, User};
-use xpkg_model::payload::ScriptKind;
 use xpkg_model::root::RootView;
 use xpkg_model::{Action, Ecosystem, RelPath};
-use xpkg_shims::{RootProbe, Rules};
 
 use super::files::{Files, Habits, Numbers, PATHS};
 use super::{Accounts, required, used};
@@ -101,20 +99,10 @@ fn note<T>(result: std::result::Result<T, super::Refusal>, package: &Incoming<'_
     result.map_err(|why| receipt.notes.push(format!("{}: an account is not made: {why}", package.title()))).ok()
 }
 
-/// What a foreign package needs, as far as its scripts and lists say.
+/// What a foreign package needs: its adaptation says it, but for the words that feeds leave out and its own file has.
 fn wanted(target: &dyn Target, package: &Incoming<'_>) -> Result<Vec<Account>> {
     let mut accounts = package.adaptation.accounts.clone();
     accounts.extend(required::words(target, package)?);
-    let root: &dyn RootView = target;
-    let rules = Rules::of_root(root).map_err(Error::Rules)?;
-    let probe = RootProbe::new(root, [], Vec::new());
-    accounts.extend(rules.accounts(package.package().ecosystem, &probe, &package.package().name));
-    if package.package().ecosystem == Ecosystem::Alpine {
-        for kind in [ScriptKind::PreInstall, ScriptKind::PreUpgrade] {
-            let text = package.scripts.get(&kind).map(|text| String::from_utf8_lossy(text));
-            accounts.extend(text.into_iter().flat_map(|text| xpkg_shims::accounts::from_script(&text).0));
-        }
-    }
     let mut seen = BTreeSet::new();
     accounts.retain(|account| seen.insert(account.clone()));
     Ok(accounts)

@@ -79,7 +79,7 @@ pub(super) fn stage(
             };
             state.packages.insert(key, entry);
         }
-        let scripts = scripts(target, &work.prepared.incoming, package, input.native, receipt)?;
+        let scripts = scripts(target, &work.prepared, package, input.native, receipt)?;
         let opkg = work.prepared.native.is_opkg().then(|| Box::new(opkg_entry(package, input, &scripts)));
         changes.add.push(Registration { record, scripts, triggers: package.triggers.clone(), opkg });
         receipt.installed.push(package.package().key());

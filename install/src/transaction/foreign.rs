@@ -5,14 +5,15 @@ use xpkg_model::payload::{EntryKind, ScriptKind};
 use xpkg_model::plan::Step;
 use xpkg_model::root::RootView;
 use xpkg_model::{Event, Observer, RelPath};
+use xpkg_shims::RootProbe;
 use xpkg_shims::scripts::{Decision, Run, Scene};
-use xpkg_shims::{RootProbe, Rules};
 
+use super::prepare::Prepared;
 use super::stage::Work;
 use super::survey::{Fate, Incoming};
 use super::{ApplyInput, Receipt};
 use crate::scripts::{APPLETS, FUNCTIONS, SILENT, ScriptCall};
-use crate::{Error, Result, Target};
+use crate::{Result, Target};
 
 /// Whether a script runs on this root at all; it is given what it needs. What cannot run is told once.
 pub(super) fn wanted(
@@ -33,7 +34,7 @@ pub(super) fn wanted(
             observer.event(Event::Detail(text));
         }
     };
-    match decide(target, &work.prepared.incoming, step, incoming, kind, &text)? {
+    match decide(target, &work.prepared, step, incoming, kind, &text)? {
         Decision::Skip(why) | Decision::Mapped(why) => {
             detail(format!("{title}: {} is left out: {why}", kind.as_str()));
             Ok(false)
@@ -53,12 +54,12 @@ pub(super) fn wanted(
 }
 
 /// What will become of the scripts of the packages that come, as far as a person should know it beforehand.
-pub(super) fn forecast(target: &dyn Target, input: &ApplyInput<'_>, incoming: &[Incoming<'_>]) -> Result<Vec<String>> {
+pub(super) fn forecast(target: &dyn Target, input: &ApplyInput<'_>, prepared: &Prepared<'_>) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     if input.options.no_scripts {
         return Ok(notes);
     }
-    for package in incoming.iter().filter(|p| p.is_foreign(input.native)) {
+    for package in prepared.incoming.iter().filter(|p| p.is_foreign(input.native)) {
         for (kind, text) in &package.scripts {
             // Those of an upgrade are not run at an installation, and the other way.
             let upgrade = matches!(kind, ScriptKind::PreUpgrade | ScriptKind::PostUpgrade);
@@ -69,7 +70,7 @@ pub(super) fn forecast(target: &dyn Target, input: &ApplyInput<'_>, incoming: &[
             }
             let text = String::from_utf8_lossy(text);
             let (title, word) = (package.title(), kind.as_str());
-            match decide(target, incoming, package.step, Some(package), *kind, &text)? {
+            match decide(target, prepared, package.step, Some(package), *kind, &text)? {
                 Decision::CannotRun(why) => notes.push(format!("{title}: {word} will not run: {why}")),
                 Decision::Run(run) => notes.extend(run.notes.iter().map(|note| format!("{title}: {word} {note}"))),
                 Decision::Skip(_) | Decision::Mapped(_) => {}
@@ -81,7 +82,7 @@ pub(super) fn forecast(target: &dyn Target, input: &ApplyInput<'_>, incoming: &[
 
 pub(super) fn decide(
     target: &dyn Target,
-    all: &[Incoming<'_>],
+    prepared: &Prepared<'_>,
     step: &Step,
     incoming: Option<&Incoming<'_>>,
     kind: ScriptKind,
@@ -89,12 +90,11 @@ pub(super) fn decide(
 ) -> Result<Decision> {
     let root: &dyn RootView = target;
     let probe = RootProbe::new(root, [], Vec::new());
-    let rules = Rules::of_root(root).map_err(Error::Rules)?;
     // A payload says /usr/bin/x where the root may have /bin as a link to usr/bin: the entry's own path is asked for.
     let coming = |path: &str| {
         let Ok(path) = RelPath::from_absolute(path) else { return false };
         let here = |item: &super::survey::Item| item.entry.path == path && item.fate != Fate::Skip;
-        all.iter().flat_map(|p| &p.items).any(|item| item.entry.kind != EntryKind::Dir && here(item))
+        prepared.incoming.iter().flat_map(|p| &p.items).any(|item| item.entry.kind != EntryKind::Dir && here(item))
     };
     let beside = match kind {
         ScriptKind::PostInstall | ScriptKind::PostUpgrade => "postinst-pkg",
@@ -108,7 +108,7 @@ pub(super) fn decide(
     let scene = Scene {
         foreign: step.package.ecosystem,
         probe: &probe,
-        rules: &rules,
+        rules: &prepared.foreign_rules,
         coming: &coming,
         beside: beside.as_deref(),
         uci_defaults: &defaults,

@@ -41,6 +41,8 @@ pub(crate) struct Prepared<'a> {
     pub foreign_prerm: BTreeMap<String, Vec<u8>>,
     /// The same: `postrm`.
     pub foreign_postrm: BTreeMap<String, Vec<u8>>,
+    /// What decides about foreign scripts; none are read where nothing foreign comes or goes.
+    pub foreign_rules: xpkg_shims::Rules,
     /// What is appended to the name of configuration that is put beside a changed file.
     pub suffix: &'static str,
 }
@@ -57,6 +59,11 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
         Error::Plan(text.to_owned())
     })?;
     let mut state = State::load(root)?;
+    let is_foreign = |step: &Step| step.package.ecosystem != input.native;
+    let foreign_rules = match input.plan.steps.iter().any(is_foreign) {
+        true => xpkg_shims::Rules::of_root(root).map_err(Error::Rules)?,
+        false => xpkg_shims::Rules::default(),
+    };
 
     // One pass: what goes, and whether our own memory is still true.
     let gone = gone_names(input, &state);
@@ -225,6 +232,7 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
         staying,
         foreign_prerm,
         foreign_postrm,
+        foreign_rules,
         suffix: protected.suffix(),
     })
 }

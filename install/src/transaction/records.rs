@@ -9,6 +9,7 @@ use xpkg_model::plan::Reason;
 use xpkg_model::{Dependency, Ecosystem, Package, RelPath};
 use xpkg_shims::scripts::Decision;
 
+use super::prepare::Prepared;
 use super::stage::Work;
 use super::survey::{Fate, Incoming, Item};
 use super::{ApplyInput, Receipt};
@@ -150,7 +151,7 @@ pub(super) fn files(package: &Incoming<'_>) -> Files {
 /// Scripts that the native manager shall know: all of a native package, those of a foreign one that can run here.
 pub(super) fn scripts(
     target: &dyn Target,
-    all: &[Incoming<'_>],
+    prepared: &Prepared<'_>,
     package: &Incoming<'_>,
     native: Ecosystem,
     receipt: &mut Receipt,
@@ -159,7 +160,7 @@ pub(super) fn scripts(
     if package.is_foreign(native) {
         for (kind, text) in &package.scripts {
             let text = String::from_utf8_lossy(text);
-            match super::foreign::decide(target, all, package.step, Some(package), *kind, &text)? {
+            match super::foreign::decide(target, prepared, package.step, Some(package), *kind, &text)? {
                 Decision::Run(_) => continue,
                 Decision::Skip(_) | Decision::Mapped(_) => {}
                 Decision::CannotRun(why) => receipt.skipped.push((package.title(), *kind, why)),
