@@ -4,7 +4,7 @@
 //! A translator is one function `fn translate(&Foreign) -> Adaptation` and one line in [`translate`]. It sees the scripts as
 //! those before it left them, and gives whole scripts that take their place.
 
-use std::cell::RefCell;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::sync::Arc;
@@ -43,22 +43,20 @@ pub(crate) fn adapt(
         let companion = |name: &str| stays(plan, installed, step.package.ecosystem, name);
         let opened = fetched.open()?;
         let meta = opened.meta();
-        let told = Told {
-            foreign: Foreign {
-                package: &step.package,
-                native,
-                files: &files,
-                scripts: &meta.scripts,
-                control: &meta.control_files,
-                placement: state.placement,
-                probe: &probe,
-                rules,
-                contents: &|path| contents.read(path),
-                owner: &|path| contents.owner(path),
-                companion: &companion,
-            },
+        let foreign = Foreign {
+            package: &step.package,
+            native,
+            files: &files,
+            scripts: &meta.scripts,
+            control: &meta.control_files,
+            placement: state.placement,
+            probe: &probe,
+            rules,
+            contents: &|path| contents.read(path),
+            owner: &|path| contents.owner(path),
+            companion: &companion,
         };
-        let adaptation = told.translate().map_err(|why| Error::NotPossible(format!("{key}: {why}")))?;
+        let adaptation = translate(&foreign).map_err(|why| Error::NotPossible(format!("{key}: {why}")))?;
         if !adaptation.is_nothing() {
             adaptations.insert(key, adaptation);
         }
@@ -66,32 +64,26 @@ pub(crate) fn adapt(
     Ok(adaptations)
 }
 
-struct Told<'a> {
-    foreign: Foreign<'a>,
-}
-
-impl Told<'_> {
-    /// Every translator in turn.
-    fn translate(&self) -> Result<Adaptation, String> {
-        // Accounts are read from scripts as the package has them: before services compose others.
-        let translators: [fn(&Foreign<'_>) -> Adaptation; 6] = [
-            xpkg_shims::layer::translate,
-            xpkg_shims::environment::translate,
-            xpkg_shims::accounts::translate,
-            xpkg_shims::alternatives::translate,
-            xpkg_shims::rules::translate,
-            xpkg_shims::services::translate,
-        ];
-        let mut whole = Adaptation::default();
-        let mut scripts: Scripts = self.foreign.scripts.clone();
-        for translate in translators {
-            let answer = translate(&Foreign { scripts: &scripts, ..self.foreign });
-            scripts.extend(answer.scripts.iter().map(|(kind, text)| (*kind, text.clone())));
-            scripts.retain(|_, text| !text.is_empty());
-            whole.merge(answer)?;
-        }
-        Ok(whole)
+/// Every translator in turn.
+fn translate(foreign: &Foreign<'_>) -> Result<Adaptation, String> {
+    // Accounts are read from scripts as the package has them: before services compose others.
+    let translators: [fn(&Foreign<'_>) -> Adaptation; 6] = [
+        xpkg_shims::layer::translate,
+        xpkg_shims::environment::translate,
+        xpkg_shims::accounts::translate,
+        xpkg_shims::alternatives::translate,
+        xpkg_shims::rules::translate,
+        xpkg_shims::services::translate,
+    ];
+    let mut whole = Adaptation::default();
+    let mut scripts: Scripts = foreign.scripts.clone();
+    for translate in translators {
+        let answer = translate(&Foreign { scripts: &scripts, ..*foreign });
+        scripts.extend(answer.scripts.iter().map(|(kind, text)| (*kind, text.clone())));
+        scripts.retain(|_, text| !text.is_empty());
+        whole.merge(answer)?;
     }
+    Ok(whole)
 }
 
 /// Whether a package is on the root once the plan is done.
@@ -121,70 +113,73 @@ fn delivered(facts: &PackageFacts) -> Vec<Delivered> {
     facts.entries.iter().filter_map(file).collect()
 }
 
-/// Small files of a package, read in one pass when the first is asked for.
+/// What translators ask of a package's payload: read in one pass when the first of them asks.
 struct Contents<'a> {
     package: &'a FetchedPackage,
-    kept: RefCell<Option<BTreeMap<RelPath, Vec<u8>>>>,
-    owners: RefCell<Option<BTreeMap<RelPath, (String, String)>>>,
+    first: OnceCell<Option<FirstPass>>,
+}
+
+#[derive(Default)]
+struct FirstPass {
+    /// Small files below `/etc`, where configuration and services lie.
+    files: BTreeMap<RelPath, Vec<u8>>,
+    /// Owner and group of directories below `/var` and `/run`, the only ones that anybody asks for.
+    owners: BTreeMap<RelPath, (String, String)>,
+    /// There was no room for all of the files.
+    full: bool,
 }
 
 impl<'a> Contents<'a> {
     fn new(package: &'a FetchedPackage) -> Self {
-        Self { package, kept: RefCell::default(), owners: RefCell::default() }
+        Self { package, first: OnceCell::new() }
     }
 
     fn read(&self, path: &RelPath) -> Option<Vec<u8>> {
-        if let Some(kept) = &*self.kept.borrow()
-            && let Some(found) = kept.get(path)
-        {
-            return Some(found.clone());
+        if path.starts_with(&RelPath::literal("etc")) {
+            let first = self.first()?;
+            let found = first.files.get(path);
+            if found.is_some() || !first.full {
+                return found.cloned();
+            }
         }
-        let first = self.kept.borrow().is_none();
-        // Configuration and services lie below /etc; anything else is rare, and costs a pass of its own.
-        let etc = RelPath::literal("etc");
-        let found = self.pass(&|at| at == path || first && at.starts_with(&etc))?;
-        let wanted = found.get(path).cloned();
-        if first {
-            self.kept.replace(Some(found));
-        }
-        wanted
+        // Anything else is rare, and costs a pass of its own.
+        let mut found = FirstPass::default();
+        self.pass(&mut found, &|at| at == path)?;
+        found.files.remove(path)
     }
 
-    /// Owner and group of a directory below `/var` or `/run`, the only ones that anybody asks for.
     fn owner(&self, path: &RelPath) -> Option<(String, String)> {
-        let mut owners = self.owners.borrow_mut();
-        if owners.is_none() {
-            let dirs = ["var", "run"].map(RelPath::literal);
-            let mut found = BTreeMap::new();
-            self.package
-                .open()
-                .ok()?
-                .read_payload(&mut |entry, _| {
-                    if entry.kind == EntryKind::Dir && dirs.iter().any(|dir| entry.path.starts_with(dir)) {
-                        found.insert(entry.path.clone(), (entry.user.clone(), entry.group.clone()));
-                    }
-                    Ok(())
-                })
-                .ok()?;
-            *owners = Some(found);
-        }
-        owners.as_ref()?.get(path).cloned()
+        self.first()?.owners.get(path).cloned()
     }
 
-    fn pass(&self, wants: &dyn Fn(&RelPath) -> bool) -> Option<BTreeMap<RelPath, Vec<u8>>> {
-        let mut kept = BTreeMap::new();
+    fn first(&self) -> Option<&FirstPass> {
+        let etc = RelPath::literal("etc");
+        let read = || {
+            let mut first = FirstPass::default();
+            self.pass(&mut first, &|at| at.starts_with(&etc)).map(|()| first)
+        };
+        self.first.get_or_init(read).as_ref()
+    }
+
+    fn pass(&self, found: &mut FirstPass, wants: &dyn Fn(&RelPath) -> bool) -> Option<()> {
+        let dirs = ["var", "run"].map(RelPath::literal);
         let mut room = MAX_KEPT;
         let read = self.package.open().ok()?.read_payload(&mut |entry, content| {
+            if entry.kind == EntryKind::Dir && dirs.iter().any(|dir| entry.path.starts_with(dir)) {
+                found.owners.insert(entry.path.clone(), (entry.user.clone(), entry.group.clone()));
+            }
             let small = entry.kind == EntryKind::File && entry.size <= MAX_CONTENT;
-            if small && wants(&entry.path) && room > 0 {
+            let wanted = small && wants(&entry.path);
+            found.full |= wanted && room == 0;
+            if wanted && room > 0 {
                 let mut bytes = Vec::new();
                 content.take(MAX_CONTENT).read_to_end(&mut bytes)?;
                 room = room.saturating_sub(bytes.len());
-                kept.insert(entry.path.clone(), bytes);
+                found.files.insert(entry.path.clone(), bytes);
             }
             Ok(())
         });
-        read.ok().map(|()| kept)
+        read.ok()
     }
 }
 

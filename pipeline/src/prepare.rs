@@ -168,10 +168,14 @@ pub fn prepare(
     local: &[Arc<FetchedPackage>],
     depth: Depth,
 ) -> Result<Prepared, Error> {
-    let installed = xpkg_install::installed::read(ground.root, ground.system.native)?;
+    let native = ground.system.native;
+    let mut installed = xpkg_install::installed::read(ground.root, native)?;
+    let libraries = crate::libraries::scan(ground.root)?;
+    prove_native_libraries(&mut installed, &libraries, native);
+    let there = There { installed: &installed, libraries: &libraries };
     let first = crate::layer::placement(ground, &installed)?;
     let mut wants_layer = false;
-    let outcome = attempt(ground, request, local, depth, first, &mut wants_layer);
+    let outcome = attempt(ground, &there, request, local, depth, first, &mut wants_layer);
     let refused = |p: &Prepared| p.verdicts.iter().any(|v| v.verdict == Verdict::NeedsPrivateLayer);
     let failed = match &outcome {
         Ok(prepared) => refused(prepared),
@@ -183,7 +187,7 @@ pub fn prepare(
     ground
         .observer
         .event(Event::Detail("the root's own loader and libraries do not do: trying a private layer".into()));
-    match attempt(ground, request, local, depth, Placement::Layer, &mut wants_layer) {
+    match attempt(ground, &there, request, local, depth, Placement::Layer, &mut wants_layer) {
         Ok(mut inside) if !refused(&inside) => {
             let words = outcome.as_ref().err().map(Error::words);
             let why = words.as_deref().and_then(|w| w.lines().rfind(|line| !line.trim().is_empty()));
@@ -200,8 +204,15 @@ pub fn prepare(
     }
 }
 
+/// What is on the root before the plan.
+struct There<'a> {
+    installed: &'a Installed,
+    libraries: &'a [Library],
+}
+
 fn attempt(
     ground: &Ground<'_>,
+    there: &There<'_>,
     request: &Request,
     local: &[Arc<FetchedPackage>],
     depth: Depth,
@@ -209,23 +220,20 @@ fn attempt(
     wants_layer: &mut bool,
 ) -> Result<Prepared, Error> {
     let native = ground.system.native;
-    let mut everything = xpkg_install::installed::read(ground.root, native)?;
-    let mut libraries = crate::libraries::scan(ground.root)?;
-    prove_native_libraries(&mut everything, &libraries, native);
-    let moving =
-        if placement == Placement::Layer { crate::layer::outside(ground.root, &everything)? } else { Vec::new() };
+    let everything = there.installed;
+    // To a layer the root gives no libraries.
+    let (moving, libraries) = match placement {
+        Placement::Layer => (crate::layer::outside(ground.root, everything)?, &[][..]),
+        Placement::Host => (Vec::new(), there.libraries),
+    };
     let asked = request;
-    let (installed, request) = &crate::layer::without(&everything, &moving, request);
-    let (installed, request) = (installed.clone(), request);
+    let moved = (!moving.is_empty()).then(|| crate::layer::without(everything, &moving, request));
+    let (installed, request) = moved.as_ref().map_or((everything, request), |(rest, asked)| (rest, asked));
     let rules = crate::host::rules(ground.root)?;
-    let host = crate::host::host(&rules, ground, &installed, &libraries, placement);
+    let host = crate::host::host(&rules, ground, installed, there.libraries, placement);
     let catalogue = Catalogue::open(ground.cache, ground.sources)?;
     require_sources(ground, request, &catalogue)?;
-    let on_root = libraries.clone();
-    if placement == Placement::Layer {
-        libraries.clear();
-    }
-    let checker = abi::RootAbi::new(ground, &on_root, &everything)?;
+    let checker = abi::RootAbi::new(ground, there.libraries, everything)?;
     let mut state = Learning { placement, ..Learning::default() };
     for package in local {
         state.facts.insert(package.package().key(), Arc::new(package.facts(ground.cache)?));
@@ -239,8 +247,7 @@ fn attempt(
         let stage = |name| ground.observer.event(Event::Stage { name, items: None });
         stage("resolving");
         let offers = Offers { catalogue: &catalogue, needs: &state.needs, tags: &tags, rules: &rules, native };
-        let problem =
-            Problem { installed: &installed, host: &host, candidates: &offers, request, learnt: &state.learnt };
+        let problem = Problem { installed, host: &host, candidates: &offers, request, learnt: &state.learnt };
         let solution = xpkg_resolver::solve(&problem).map_err(Box::new)?;
         let mut plan = xpkg_resolver::plan(&problem, &solution);
         crate::layer::move_in(&mut plan, &moving, asked);
@@ -250,10 +257,10 @@ fn attempt(
         let learnt = |state: &Learning| state.learnt.len() + state.needs.values().map(Vec::len).sum::<usize>();
         if learnt(&state) == before {
             stage("checking");
-            let adaptations = crate::adapt::adapt(ground, &plan, &installed, &rules, &state)?;
+            let adaptations = crate::adapt::adapt(ground, &plan, installed, &rules, &state)?;
             verdicts = checker.check(&plan, &adaptations, &mut state)?;
             *wants_layer |= state.wants_layer;
-            let provider = crate::provider::generate(ground, &host, &installed, &libraries, &plan)?;
+            let provider = crate::provider::generate(ground, &host, installed, libraries, &plan)?;
             if learnt(&state) == before && depth == Depth::Fetch {
                 stage("comparing files");
                 let compared = clashes(ground, request, &plan, provider.as_ref(), &adaptations, &mut state);
@@ -264,7 +271,7 @@ fn attempt(
                 let plan = complete(ground, &catalogue, plan)?;
                 let automatic = |key: &&(Ecosystem, String)| everything.get(key.0, &key.1).is_some_and(|p| !p.explicit);
                 let now_explicit = solution.now_explicit().to_vec();
-                let (passed_over, incomplete) = passed_over(request, &installed, &state.learnt);
+                let (passed_over, incomplete) = passed_over(request, installed, &state.learnt);
                 return Ok(Prepared {
                     chosen: now_explicit.iter().filter(automatic).cloned().collect(),
                     now_explicit,

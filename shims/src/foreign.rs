@@ -72,8 +72,9 @@ impl Foreign<'_> {
         self.files.iter().filter(here)
     }
 
-    /// The text of a small file.
+    /// The text of a small file. What is not in the payload is not looked for: that would read all of it.
     pub fn text(&self, path: &RelPath) -> Option<String> {
+        self.file(path)?;
         (self.contents)(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 }
