@@ -330,16 +330,12 @@ struct Kind {
 
 impl Kind {
     fn of(text: &str) -> Option<Self> {
-        let first = text.lines().next().unwrap_or_default();
-        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
         if openrc::is_for_openrc(text.as_bytes()) {
             return Some(Self { ecosystem: Ecosystem::Alpine, translated: false, start: None });
         }
-        if !first.contains("/etc/rc.common") {
-            return None;
-        }
-        let translated = value("XPKG_SCRIPT").is_some();
-        let start = value("START").and_then(|n| n.trim().parse().ok());
+        let script = procd::InitScript::parse(text.as_bytes())?;
+        let translated = text.lines().any(|line| line.starts_with("XPKG_SCRIPT="));
+        let start = script.start.and_then(|number| number.parse().ok());
         let ecosystem = if translated { Ecosystem::Alpine } else { Ecosystem::Openwrt };
         Some(Self { ecosystem, translated, start })
     }
