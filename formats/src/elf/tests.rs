@@ -218,19 +218,13 @@ fn many_symbols_with_one_long_name_are_refused() {
     assert!(matches!(refused, Error::Limit { limit: 6, .. }), "{refused}");
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// Errors are fine, panics and long loops are bugs.
-    #[test]
-    fn damaged_files_never_panic(
-        shape in 0..12usize,
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..16),
-        wide_changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 0..3),
-        cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
-    ) {
+/// A generated file with some damage. The gap between the headers and the tables holds nothing: there is none there.
+pub(crate) fn damaged() -> impl Strategy<Value = Vec<u8>> {
+    let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..16);
+    let wide_changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 0..3);
+    let cut = prop::option::weighted(0.2, any::<prop::sample::Index>());
+    (0..12usize, changes, wide_changes, cut).prop_map(|(shape, changes, wide_changes, cut)| {
         let mut bytes = program(shapes().nth(shape).unwrap());
-        // The gap between the headers and the tables holds nothing: keep damage out of it.
         let places: Vec<usize> = (0..300).chain(TABLES as usize..bytes.len()).collect();
         for (place, value) in changes {
             bytes[places[place.index(places.len())]] = value;
@@ -242,6 +236,16 @@ proptest! {
         if let Some(cut) = cut {
             bytes.truncate(cut.index(bytes.len()));
         }
+        bytes
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Errors are fine, panics and long loops are bugs.
+    #[test]
+    fn damaged_files_never_panic(bytes in damaged()) {
         if let Ok(Some(facts)) = facts(&bytes) {
             let outline = read_outline(&mut Cursor::new(&bytes), "x", &Limits::default()).unwrap().unwrap();
             prop_assert_eq!((outline.kind, &outline.needed), (facts.kind, &facts.needed));

@@ -7,7 +7,7 @@ use xpkg_model::adaptation::ElfPatch;
 use xpkg_model::elf::ElfFacts;
 
 use super::patch;
-use crate::elf::tests::{program, shapes};
+use crate::elf::tests::{damaged, program, shapes};
 use crate::elf::{read_facts, read_outline};
 use crate::{Error, Limits};
 
@@ -88,25 +88,10 @@ proptest! {
     /// Errors are fine; panics, long loops and copies of any size are bugs.
     #[test]
     fn damaged_files_never_panic(
-        shape in 0..12usize,
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..16),
-        wide_changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 0..3),
-        cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+        bytes in damaged(),
         interpreter in prop::option::of(0..LOADERS.len()),
         runpath in prop::option::of(0..PATHS.len()),
     ) {
-        let mut bytes = program(shapes().nth(shape).unwrap());
-        let places: Vec<usize> = (0..300).chain(0x400..bytes.len()).collect();
-        for (place, value) in changes {
-            bytes[places[place.index(places.len())]] = value;
-        }
-        for (place, value) in wide_changes {
-            let place = places[place.index(places.len() - 8)];
-            bytes[place..place + 8].copy_from_slice(&value.to_le_bytes());
-        }
-        if let Some(cut) = cut {
-            bytes.truncate(cut.index(bytes.len()));
-        }
         let wish = wish(interpreter.map(|i| LOADERS[i]), runpath.map(|i| PATHS[i]));
         let mut out = Vec::new();
         if let Ok(size) = patch(&mut Cursor::new(&bytes), &mut out, &wish, "x") {
