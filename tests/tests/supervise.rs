@@ -21,8 +21,9 @@ impl Case {
     /// `script` finds its pid file as `$P` and its directory as `$D`.
     fn start(script: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut command = Command::new(binary());
-        command.args(["applet", "supervise", "--grace", "3"]);
+        // A shell cannot catch what was ignored when it began, as nohup has SIGHUP ignored.
+        let mut command = Command::new("/usr/bin/env");
+        command.arg("--default-signal=HUP").arg(binary()).args(["applet", "supervise", "--grace", "3"]);
         command.arg("--pidfile").arg(dir.path().join("pid"));
         let command = command.args(["--", "/bin/sh", "-c", script]).env("P", dir.path().join("pid"));
         // What every system has, wherever the tests were called from.

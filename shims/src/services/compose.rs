@@ -68,14 +68,14 @@ mod tests {
     #[test]
     fn own_exits_end_the_own_script_alone() {
         let text = composed("#!/bin/sh\necho own\nexit 3\n", "echo ours\n", false).unwrap();
-        let run = std::process::Command::new("sh").args(["-c", &text]).output().unwrap();
+        let run = std::process::Command::new("/bin/sh").args(["-c", &text]).output().unwrap();
         assert_eq!(
             (run.status.code(), String::from_utf8_lossy(&run.stdout).as_ref()),
             (Some(3), "own\nours\n"),
             "{text}"
         );
         let text = composed("#!/bin/busybox sh\necho own\nexit 3", "echo ours\n", true).unwrap();
-        let run = std::process::Command::new("sh").args(["-c", &text]).output().unwrap();
+        let run = std::process::Command::new("/bin/sh").args(["-c", &text]).output().unwrap();
         assert_eq!(
             (run.status.code(), String::from_utf8_lossy(&run.stdout).as_ref()),
             (Some(3), "ours\nown\n"),

@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(text, want);
         assert!(on_install(&[]).is_empty());
         for text in [on_install(&["a".into()]), on_upgrade(&["a".into()]), on_removal(&["a".into()], true)] {
-            let checked = std::process::Command::new("sh").args(["-n", "-c", &text]).status().unwrap();
+            let checked = std::process::Command::new("/bin/sh").args(["-n", "-c", &text]).status().unwrap();
             assert!(checked.success(), "{text}");
         }
     }

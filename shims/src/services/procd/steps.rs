@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(scripts.get(&ScriptKind::PostDeinstall), None);
         for kind in [ScriptKind::PostInstall, ScriptKind::PostUpgrade, ScriptKind::PreDeinstall] {
             let text = text(&scripts, kind);
-            let read = std::process::Command::new("sh").args(["-n", "-c", &text]).output().unwrap();
+            let read = std::process::Command::new("/bin/sh").args(["-n", "-c", &text]).output().unwrap();
             assert!(read.status.success(), "{kind:?}\n{text}\n{read:?}");
         }
     }
