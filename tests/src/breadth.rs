@@ -8,7 +8,7 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,9 +17,11 @@ use xpkg_fixtures::real;
 use xpkg_formats::{Limits, package};
 use xpkg_model::Ecosystem;
 
+use crate::inside::static_binary;
 use crate::{System, Xpkg};
 use layer::Layers;
 pub use reason::{Class, Refusal};
+pub use start::Started;
 pub use table::{document, summary};
 
 /// A release and the root that its packages are put on.
@@ -37,6 +39,9 @@ pub struct Journey {
     /// Directory of the keys.
     pub keys: &'static str,
 }
+
+/// What reads OpenWrt's init scripts.
+const RC_COMMON: &str = "etc/rc.common";
 
 /// All that are looked at.
 pub const JOURNEYS: [Journey; 4] = [
@@ -98,10 +103,14 @@ pub struct Installed {
     pub replaced_applets: bool,
     /// It lies in a private layer.
     pub layered: bool,
+    /// Scripts that failed, and how: on a root without an init some have nothing to talk to.
+    pub scripts: Vec<String>,
     /// Programs that were started.
-    pub started: usize,
-    /// Programs that did not start, with what they said.
-    pub failed: BTreeMap<String, String>,
+    pub programs: Vec<Started>,
+    /// Services that the init scripts' own reader was asked about.
+    pub services: Vec<Started>,
+    /// For that, procd had to come.
+    pub with_procd: bool,
 }
 
 impl Journey {
@@ -142,13 +151,15 @@ impl Journey {
         let data = real::data()?;
         // Files beside this test need no server.
         system.point_at(&data.display().to_string());
-        let xpkg = system.xpkg();
-        let world = if self.world == Ecosystem::Alpine { "alpine" } else { "openwrt" };
+        // What goes onto devices: scripts of the root can be lent its applets, and it is the quicker one.
+        let program = static_binary()?;
+        let xpkg = system.xpkg().run_by(&program);
+        let world = self.world.to_string();
         for (number, repository) in self.repositories.iter().enumerate() {
             let (dir, keys) = (self.dir(repository), data.join(self.keys));
             let packed = dir.join("packages.adb");
             let url = if packed.is_file() { packed } else { dir };
-            let words = ["source", "add", &format!("journey-{number}"), url.to_str()?, "--ecosystem", world];
+            let words = ["source", "add", &format!("journey-{number}"), url.to_str()?, "--ecosystem", &world];
             xpkg.ok(words.into_iter().chain(["--keys", keys.to_str()?]));
         }
         xpkg.ok(["update"]);
@@ -159,7 +170,7 @@ impl Journey {
             for _ in 0..2 {
                 scope.spawn(|| {
                     while let Some((name, version)) = packages.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let row = self.one(&layers, &system, world, name, version);
+                        let row = self.one(&layers, &system, &program, name, version);
                         rows.lock().unwrap().push(row);
                     }
                 });
@@ -170,9 +181,10 @@ impl Journey {
         Some(rows)
     }
 
-    fn one(&self, layers: &Layers, system: &System, world: &str, name: &str, version: &str) -> Row {
+    fn one(&self, layers: &Layers, system: &System, program: &Path, name: &str, version: &str) -> Row {
         let layer = layers.fresh();
-        let xpkg = Xpkg::on(layer.root());
+        let xpkg = Xpkg::on(layer.root()).run_by(program);
+        let world = self.world.to_string();
         let asked = format!("{world}:{name}");
         let mut answer = ask(&xpkg, &["install", &asked]);
         let mut replaced_applets = false;
@@ -183,14 +195,22 @@ impl Journey {
             }
         }
         let outcome = if answer["done"] == true {
-            assert_eq!(answer["script_failures"], Value::Array(Vec::new()), "{asked}: {answer:#}");
+            let scripts = answer["script_failures"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let scripts = scripts.map(str::to_owned).collect();
             let listed = ask(&xpkg, &["files", name]);
             let files: Vec<&str> = listed["files"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
             // What services need lies beside the layer's own tree.
             let tree = ["usr", "lib", "bin", "sbin"].map(|dir| format!("/usr/lib/xpkg/{world}/{dir}/"));
             let layered = files.iter().any(|f| tree.iter().any(|dir| f.starts_with(dir)));
-            let (started, failed) = start::programs(&layer, &files);
-            Outcome::Installed(Installed { replaced_applets, layered, started, failed })
+            let programs = start::programs(&layer, &files);
+            let init_scripts = start::init_scripts(&files);
+            // OpenWrt's services need its procd, which their packages do not ask for: on OpenWrt it is always there.
+            let with_procd = !init_scripts.is_empty() && !layer.root().join(RC_COMMON).exists();
+            if with_procd && self.world == Ecosystem::Openwrt {
+                xpkg.ok(["install", "openwrt:procd"]);
+            }
+            let services = start::services(&layer, &init_scripts, system.native == Ecosystem::Alpine);
+            Outcome::Installed(Installed { replaced_applets, layered, scripts, programs, services, with_procd })
         } else {
             let refusal = Refusal::of(&answer).unwrap_or_else(|| panic!("{asked}: not classified: {answer:#}"));
             refusal.confirm(self, system, &layer).unwrap_or_else(|why| panic!("{asked}: {refusal:?}: {why}"));

@@ -15,12 +15,13 @@ use xpkg_fixtures::real::{Output, capture};
 pub struct Xpkg {
     root: PathBuf,
     options: Vec<OsString>,
+    program: Option<PathBuf>,
 }
 
 impl Xpkg {
     /// `xpkg --root DIR`.
     pub fn on(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), options: Vec::new() }
+        Self { root: root.into(), options: Vec::new(), program: None }
     }
 
     /// With a global option in every run.
@@ -29,9 +30,14 @@ impl Xpkg {
         self
     }
 
+    /// By another build than [`binary`].
+    pub fn run_by(self, program: &Path) -> Self {
+        Self { program: Some(program.to_owned()), ..self }
+    }
+
     /// The command line, not started yet; nobody is asked anything.
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(self.program.as_deref().unwrap_or_else(|| binary()));
         command.arg("--root").arg(&self.root).arg("--yes").args(&self.options).args(args);
         for proxy in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
             command.env_remove(proxy);

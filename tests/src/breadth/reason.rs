@@ -104,7 +104,10 @@ impl Refusal {
     /// Errors after the solver: a clash, or what the ABI check found.
     fn of_text(text: &str) -> Option<Self> {
         let clash = |l: &&str| !l.ends_with(':') && (l.contains(" owns it") || l.contains(" is there"));
-        if let Some(line) = text.lines().find(clash) {
+        // A program says more than a configuration file beside it.
+        let is_config = |l: &&str| l.trim_start().starts_with("/etc/");
+        let told = text.lines().filter(clash).find(|l| !is_config(l)).or_else(|| text.lines().find(clash));
+        if let Some(line) = told {
             let path = line.split_ascii_whitespace().find(|w| w.starts_with('/'))?.to_owned();
             let by = line.rsplit_once(": ").map(|(_, by)| by).unwrap_or_default();
             return Some(Self { class: Class::Clash, evidence: format!("{path}: {by}"), witness: path });

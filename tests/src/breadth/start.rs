@@ -1,6 +1,6 @@
-//! Starts the programs of an installed package, each in namespaces of its own, and says which did not get past the loader.
+//! Starts the programs of an installed package, each in namespaces of its own, and says what they
+//! answered and which did not get past the loader. Never judges by the answer's words alone.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -11,6 +11,10 @@ use super::layer::Layer;
 
 /// Where programs lie.
 const PLACES: [&str; 4] = ["/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/"];
+/// Where init scripts lie.
+const SERVICES: [&str; 2] = ["/etc/init.d/", "/etc/openwrt/init.d/"];
+/// Letters of a program's words that are shown.
+const WIDTH: usize = 48;
 /// What a program is asked that should change nothing; the first that it answers with 0 ends it.
 const QUESTIONS: [&str; 3] = ["--version", "--help", "-V"];
 /// Programs of one package that are started; some have hundreds.
@@ -19,34 +23,69 @@ const MOST: usize = 6;
 const ENTER: &str = "mount --bind \"$0\" \"$0\" || exit 125\ntest ! -d \"$0/proc\" || mount -t proc proc \"$0/proc\" || exit 125\n\
     exec chroot \"$0\" \"$@\"";
 
-/// How many of these files are programs that started, and what the others said.
-pub fn programs(layer: &Layer, files: &[&str]) -> (usize, BTreeMap<String, String>) {
-    let (mut started, mut failed) = (0, BTreeMap::new());
+/// What was seen of a program.
+pub struct Started {
+    /// Its name, without the directory.
+    pub name: String,
+    /// How it ended.
+    pub status: i32,
+    /// The first line that it said, as far as a table holds it.
+    pub words: String,
+    /// Why it counts as not started.
+    pub failed: Option<String>,
+}
+
+/// Programs among these files, started.
+pub fn programs(layer: &Layer, files: &[&str]) -> Vec<Started> {
     let is_program = |path: &&&str| {
         // Links lead to programs that are listed themselves, or to those of others.
         let meta = fs::symlink_metadata(layer.root().join(path.trim_start_matches('/')));
-        PLACES.iter().any(|place| path.strip_prefix(place).is_some_and(|name| !name.contains('/')))
+        PLACES.iter().any(|place| name_below(path, place).is_some())
             && meta.is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
     };
-    for path in files.iter().filter(is_program).take(MOST) {
-        match start(layer, path) {
-            Ok(()) => started += 1,
-            Err(why) => drop(failed.insert((*path).to_owned(), why)),
-        }
-    }
-    (started, failed)
+    files.iter().filter(is_program).take(MOST).map(|path| start(layer, path, &QUESTIONS)).collect()
 }
 
-fn start(layer: &Layer, path: &str) -> Result<(), String> {
-    let mut said = Err("not asked".to_owned());
-    for question in QUESTIONS {
+/// Which of these files are init scripts.
+pub fn init_scripts<'f>(files: &[&'f str]) -> Vec<&'f str> {
+    files.iter().copied().filter(|path| SERVICES.iter().any(|place| name_below(path, place).is_some())).collect()
+}
+
+/// Each init script is read by what reads them at boot, and says how it is called. `openrc`: whose scripts lie in
+/// `/etc/init.d`.
+pub fn services(layer: &Layer, scripts: &[&str], openrc: bool) -> Vec<Started> {
+    // Made at boot, by /etc/init.d/boot and OpenRC's bootmisc.
+    for dir in ["tmp/lock", "run/lock"] {
+        fs::create_dir_all(layer.root().join(dir)).unwrap();
+    }
+    let question = |path: &str| if openrc && path.starts_with("/etc/init.d/") { "describe" } else { "help" };
+    scripts.iter().map(|path| start(layer, path, &[question(path)])).collect()
+}
+
+fn name_below<'p>(path: &'p str, place: &str) -> Option<&'p str> {
+    path.strip_prefix(place).filter(|name| !name.contains('/'))
+}
+
+fn start(layer: &Layer, path: &str, questions: &[&str]) -> Started {
+    let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+    let mut seen = Started { name, status: 0, words: String::new(), failed: Some("not asked".to_owned()) };
+    for question in questions {
         let out = run(layer, &[path, question]);
-        said = judge(&out);
-        if out.status == 0 || said.is_err() {
+        (seen.status, seen.words, seen.failed) = (out.status, first_words(&out), judge(&out).err());
+        if out.status == 0 || seen.failed.is_some() {
             break;
         }
     }
-    said
+    seen
+}
+
+/// The first line with a letter in it, cut to the width of a table.
+fn first_words(out: &Output) -> String {
+    let lines = out.stdout.lines().chain(out.stderr.lines());
+    let line = lines.map(str::trim).find(|line| line.chars().any(char::is_alphabetic)).unwrap_or_default();
+    let plain = line.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let shown: String = plain.take(WIDTH).collect();
+    shown.trim_end().to_owned()
 }
 
 /// Runs a program of the root, five seconds at most.
@@ -64,7 +103,7 @@ pub fn run(layer: &Layer, words: &[&str]) -> Output {
         "--fork",
         "--kill-child",
     ]);
-    command.args(["--propagation", "private", "sh", "-c", ENTER]).arg(layer.root()).args(words).env_clear();
+    command.args(["--propagation", "private", "/bin/sh", "-c", ENTER]).arg(layer.root()).args(words).env_clear();
     command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root").env("LC_ALL", "C").current_dir("/");
     capture(command).unwrap()
 }
