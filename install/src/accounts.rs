@@ -4,6 +4,8 @@
 pub mod edit;
 mod files;
 mod foreign;
+mod lines;
+mod making;
 mod required;
 mod used;
 

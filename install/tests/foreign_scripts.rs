@@ -9,9 +9,9 @@ use xpkg_fixtures::real::{self, ALPINE_3_19, OPENWRT_25_12};
 use xpkg_formats::{Limits, package};
 use xpkg_install::live::{LiveRoot, Ownership};
 use xpkg_model::Ecosystem;
-use xpkg_model::payload::ScriptKind;
-use xpkg_shims::scripts::{Decision, Scene, decide};
-use xpkg_shims::{RootProbe, Rules};
+use xpkg_model::adaptation::Placement;
+use xpkg_shims::scripts::{Decision, Scene, decide, translate};
+use xpkg_shims::{Foreign, RootProbe, Rules};
 
 /// Packages that never go to the other world; their scripts do not either.
 fn masked(rules: &Rules, native: Ecosystem, foreign: Ecosystem, probe: &RootProbe<'_>, name: &str) -> bool {
@@ -61,15 +61,29 @@ fn table(root: &str, native: Ecosystem, dirs: &[&str], end: &str, foreign: Ecosy
             })
             .unwrap();
         let masked = masked(&rules, native, foreign, &probe, &name);
-        for (kind, text) in &meta.scripts {
-            let beside = if *kind == ScriptKind::PreDeinstall { "prerm-pkg" } else { "postinst-pkg" };
-            let beside = meta.control_files.get(beside).map(|text| String::from_utf8_lossy(text).into_owned());
+        let mut scripts = meta.scripts.clone();
+        scripts.extend(
+            translate(&Foreign {
+                package: &meta.package,
+                native,
+                files: &[],
+                scripts: &meta.scripts,
+                control: &meta.control_files,
+                placement: Placement::Host,
+                probe: &probe,
+                rules: &rules,
+                contents: &|_| None,
+                owner: &|_| None,
+                companion: &|_| false,
+            })
+            .scripts,
+        );
+        for (kind, text) in &scripts {
             let scene = Scene {
                 foreign,
                 probe: &probe,
                 rules: &rules,
                 coming: &|path| own.contains(path),
-                beside: beside.as_deref(),
                 uci_defaults: &defaults,
             };
             let words = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(" ");
@@ -117,4 +131,10 @@ fn alpines_scripts_on_openwrt() {
 fn openwrts_scripts_on_alpine() {
     let found = table(ALPINE_3_19, Ecosystem::Alpine, &["openwrt-25.12"], ".apk", Ecosystem::Openwrt);
     assert_table(found, "openwrt-25.12-on-alpine.txt");
+}
+
+#[test]
+fn scripts_of_the_ipk_feeds_on_alpine() {
+    let found = table(ALPINE_3_19, Ecosystem::Alpine, &["openwrt-19.07"], ".ipk", Ecosystem::Openwrt);
+    assert_table(found, "openwrt-19.07-on-alpine.txt");
 }

@@ -13,7 +13,7 @@ use xpkg_model::Ecosystem;
 use xpkg_shims::probe::{NativeSoname, native_of};
 use xpkg_shims::{RootProbe, load_builtin};
 
-/// Package names of the real indexes, by world: the text forms are enough.
+/// Names of packages and (Alpine's) commands in the real indexes, by world: the text forms are enough.
 fn names(data: &Path) -> BTreeMap<Ecosystem, BTreeSet<String>> {
     let mut out: BTreeMap<Ecosystem, BTreeSet<String>> = BTreeMap::new();
     for dir in ["alpine-3.19/main/x86_64", "alpine-3.19/community/x86_64", "indexes/alpine-3.12"] {
@@ -29,7 +29,10 @@ fn names(data: &Path) -> BTreeMap<Ecosystem, BTreeSet<String>> {
                     flate2::read::MultiGzDecoder::new(fs::File::open(path).unwrap()).read_to_end(&mut tar).unwrap();
                     let text = String::from_utf8_lossy(&tar);
                     let found = text.lines().filter_map(|line| line.strip_prefix("P:")).map(str::to_owned);
-                    out.entry(Ecosystem::Alpine).or_default().extend(found);
+                    let words = text.lines().filter_map(|line| line.strip_prefix("p:")).flat_map(str::split_whitespace);
+                    let commands = words.filter(|word| word.starts_with("cmd:"));
+                    let commands = commands.filter_map(|word| word.split('=').next()).map(str::to_owned);
+                    out.entry(Ecosystem::Alpine).or_default().extend(found.chain(commands));
                 }
             }
         }
@@ -74,6 +77,7 @@ fn every_rule_is_exercised() {
     let known = names(&data);
     let mut held: BTreeMap<String, bool> = BTreeMap::new();
     let mut unknown: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut tools: BTreeMap<(Ecosystem, String), bool> = BTreeMap::new();
     for root in [OPENWRT_25_12, OPENWRT_19_07, ALPINE_3_19, ALPINE_3_20] {
         let dir = real::unpack_root(root).unwrap();
         let live = LiveRoot::open(dir.path(), Ownership::Ignore).unwrap();
@@ -100,12 +104,24 @@ fn every_rule_is_exercised() {
             let real = |name: &String| known[&foreign].contains(name);
             let named = trial.packages.iter().any(real);
             *held.entry(trial.rule.clone()).or_default() |= trial.holds || named;
+            for tool in &trial.tools {
+                tools
+                    .entry((foreign, tool.clone()))
+                    .or_insert_with(|| known[&foreign].contains(&format!("cmd:{tool}")));
+            }
             let tables = ["[[mask]]", "[[account]]", "[[library]]"];
             if tables.iter().any(|table| trial.rule.contains(table)) && !named {
                 unknown.insert(trial.rule, trial.packages);
             }
         }
     }
+    // OpenWrt's index names no commands; its root has them.
+    let openwrt = real::unpack_root(OPENWRT_25_12).unwrap();
+    for ((world, tool), there) in &mut tools {
+        *there |= *world == Ecosystem::Openwrt && openwrt.path().join("sbin").join(tool).exists();
+    }
+    let strange: Vec<_> = tools.iter().filter(|(_, there)| !**there).collect();
+    assert!(strange.is_empty(), "no real package has these tools: {strange:?}");
     let idle: Vec<&String> = held.iter().filter(|(_, held)| !**held).map(|(rule, _)| rule).collect();
     assert!(idle.is_empty(), "these rules hold on no real root: {idle:#?}");
     assert!(unknown.is_empty(), "these rules are about no real package: {unknown:#?}");

@@ -62,20 +62,19 @@ impl Verdict {
             Self::Ok => "ok",
             Self::OkWithWarnings => "ok with warnings",
             Self::Unchecked => "unchecked",
-            Self::NeedsPrivateLayer => "needs private layer",
+            Self::NeedsPrivateLayer => "private layer",
             Self::Impossible => "impossible",
         }
     }
 
     /// The verdict with the finding that decides it: `private layer because it is made for glibc, …`.
     pub fn words(self, findings: &[Finding]) -> String {
-        let word = match self {
-            Self::NeedsPrivateLayer => "private layer",
-            Self::Impossible => "impossible",
-            Self::Ok | Self::OkWithWarnings | Self::Unchecked => return self.as_str().to_owned(),
-        };
+        let word = self.as_str();
         let worst = findings.iter().map(|f| f.severity).max();
-        let Some(deciding) = findings.iter().find(|f| Some(f.severity) == worst) else { return word.to_owned() };
+        let deciding = findings.iter().find(|f| Some(f.severity) == worst);
+        let Some(deciding) = deciding.filter(|_| matches!(self, Self::NeedsPrivateLayer | Self::Impossible)) else {
+            return word.to_owned();
+        };
         // Some details are sentences of their own, some go on from the file.
         let whole = ["/", "it ", "its ", "the "].iter().any(|start| deciding.detail.starts_with(start));
         format!("{word} because {}{}", if whole { "" } else { "it " }, deciding.detail)

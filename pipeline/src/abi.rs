@@ -1,30 +1,28 @@
-//! Asks the ABI check about a plan, and turns its failures into facts for the next solve.
+//! Asks the ABI check about a plan, and grades what comes.
+//!
+//! - [`learn`]: failures become facts for the next solve
+//! - [`payload`]: what a package's files are on the root, and which names they give
+
+mod learn;
+mod payload;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use xpkg_model::adaptation::{Adaptation, Adaptations, Placement};
-use xpkg_model::elf::Kind;
+use xpkg_model::adaptation::{Adaptations, Placement};
 use xpkg_model::installed::Installed;
-use xpkg_model::learnt::Fact;
-use xpkg_model::root::NodeKind;
-use xpkg_model::verdict::{Finding, Severity};
+use xpkg_model::verdict::Severity;
 use xpkg_model::{Ecosystem, ElfFacts, Package, PackageKey, Plan, RelPath, Step};
-use xpkg_repos::facts::EntryType;
-use xpkg_repos::{EntryFact, PackageFacts};
-use xpkg_resolver::abi::{
-    Failure, FailureKind, Gone, Loader, Owner, Report, Subject, check_all, reverse_check, touched,
-};
+use xpkg_resolver::abi::{Gone, Loader, Owner, Report, Subject, check_all, reverse_check, touched};
 
 use crate::error::Error;
 use crate::libraries::Library;
-use crate::offers::ProvenNeeds;
 use crate::prepare::{Ground, Learning, PackageVerdict, grade, refuses};
-use crate::prospect::{Coming, Prospect};
+use crate::prospect::Prospect;
 use crate::space::{Space, coming_loader, layer_loader, loader, subjects};
 
-/// Names of missing symbols that one explanation lists.
-const NAMED: usize = 4;
+use learn::words;
+pub(crate) use payload::{bring, commands, sonames};
 
 /// What is known of the root's programs and libraries, once per run.
 pub(crate) struct RootAbi<'a> {
@@ -192,63 +190,6 @@ impl<'a> RootAbi<'a> {
         Ok(remaining)
     }
 
-    /// `known`: the needs that earlier rounds have taught already, and that nothing has met.
-    fn learn(
-        &self,
-        failure: &Failure,
-        why: String,
-        keys: &BTreeMap<String, PackageKey>,
-        known: &ProvenNeeds,
-        state: &mut Learning,
-    ) {
-        let consumer = match &failure.consumer {
-            Some(Owner::Package(key)) if keys.values().any(|k| k == key) => key.clone(),
-            _ => return, // what was there before is the reverse check's matter
-        };
-        if consumer.ecosystem != self.ground.system.native {
-            state.wants_layer = true;
-        } else {
-            return; // the native side's own packages are its own promise; findings are shown as warnings
-        }
-        let Some(capability) = failure.capability() else {
-            return state.learn(Fact::Impossible { package: consumer, why });
-        };
-        if failure.kind == FailureKind::MissingLibrary {
-            // Its files need what its index does not mention: let the solver look for it, once.
-            if known.get(&consumer).is_some_and(|needs| needs.contains(&capability)) {
-                return state.learn(Fact::Impossible { package: consumer, why });
-            }
-            let needs = state.needs.entry(consumer).or_default();
-            if !needs.contains(&capability) {
-                needs.push(capability);
-            }
-            return;
-        }
-        state.learn(match &failure.provider {
-            Some(Owner::Package(provider)) => {
-                Fact::Unfit { provider: provider.clone(), capability, consumer: Some(consumer), why }
-            }
-            Some(Owner::Native(_)) | None => Fact::HostUnfit { capability, consumer, why },
-        });
-    }
-
-    /// What would lose a library or a name. A package that comes is at fault; a removal that was asked for is refused.
-    fn learn_broken(&self, broken: &Report, plan: &Plan, state: &mut Learning) -> Result<(), Error> {
-        let serious: Vec<&Finding> = broken.findings.iter().filter(|f| refuses(f)).collect();
-        let Some(first) = serious.first() else { return Ok(()) };
-        let why = format!("{} would no longer run: {}", first.file, first.detail);
-        let foreign = plan.incoming().find(|s| s.package.ecosystem != self.ground.system.native || s.old.is_some());
-        match foreign {
-            Some(step) => state.learn(Fact::Impossible { package: step.package.key(), why }),
-            None => {
-                let removed = plan.steps.first().map(|s| scoped(&s.package)).unwrap_or_default();
-                let evidence = format!("\n  {why}");
-                return Err(Error::Refused { package: removed, verdict: "something still needs it".into(), evidence });
-            }
-        }
-        Ok(())
-    }
-
     fn grade(&self, plan: &Plan, prospect: &Prospect<'_>, report: &Report, state: &Learning) -> Vec<PackageVerdict> {
         let mut verdicts = Vec::new();
         for step in plan.incoming() {
@@ -296,96 +237,4 @@ fn old_name<'i>(step: &'i Step, installed: &'i Installed) -> Option<&'i str> {
 
 fn is_library_name(path: &RelPath) -> bool {
     path.file_name().windows(3).any(|w| w == b".so")
-}
-
-fn words(failure: &Failure) -> String {
-    let names = failure.missing.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    let more = failure.missing_total.saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let from = failure.provider_file.as_deref().or(failure.soname.as_deref()).unwrap_or("any of its libraries");
-    match failure.kind {
-        FailureKind::MissingLibrary => {
-            format!(
-                "{} needs {}, which is not here",
-                failure.consumer_file,
-                failure.soname.as_deref().unwrap_or("a library")
-            )
-        }
-        FailureKind::MissingSymbols => format!("{} needs {names}{more}, which {from} lacks", failure.consumer_file),
-        FailureKind::CopySize => {
-            format!("{} copies {names}{more} with another size than {from} has", failure.consumer_file)
-        }
-        FailureKind::Unusable => format!("{} cannot use {from}", failure.consumer_file),
-    }
-}
-
-/// Lays a package's files over the prospect, where and as they land.
-pub(crate) fn bring(
-    prospect: &mut Prospect<'_>,
-    facts: &PackageFacts,
-    owner: &str,
-    adaptation: Option<&Adaptation>,
-) -> std::io::Result<()> {
-    let elf: BTreeMap<&str, Arc<ElfFacts>> =
-        facts.files.iter().map(|f| (f.path.as_str(), Arc::new(f.elf.clone()))).collect();
-    for entry in &facts.entries {
-        let Ok(path) = RelPath::from_absolute(&entry.path) else { continue };
-        let kind = match &entry.kind {
-            EntryType::File | EntryType::Hardlink(_) => NodeKind::File,
-            EntryType::Dir => NodeKind::Dir,
-            EntryType::Symlink(target) => NodeKind::Symlink(target.clone().into_bytes()),
-            EntryType::Special => NodeKind::Fifo,
-        };
-        let coming =
-            Coming { kind, mode: entry.mode, elf: elf.get(entry.path.as_str()).cloned(), owner: owner.to_owned() };
-        match adaptation {
-            None => prospect.bring(path, coming)?,
-            Some(adaptation) => {
-                let Some(at) = adaptation.lands(&path) else { continue };
-                let elf = coming.elf.map(|elf| crate::adapt::patched(elf, adaptation.patched.get(&path)));
-                prospect.bring(at, Coming { elf, ..coming })?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn split(path: &str) -> (&str, &str) {
-    path.rsplit_once('/').unwrap_or(("", path))
-}
-
-/// Sonames that a package's libraries answer to, with the version in the file's name.
-pub(crate) fn sonames(facts: &PackageFacts) -> Vec<(String, Option<String>)> {
-    let library = |f: &&xpkg_repos::FileFact| {
-        f.elf.kind == Kind::Library && matches!(split(&f.path).0, "/lib" | "/usr/lib" | "/usr/local/lib")
-    };
-    facts
-        .files
-        .iter()
-        .filter(library)
-        .filter_map(|f| {
-            let name = split(&f.path).1;
-            let soname = f.elf.soname.clone().or_else(|| name.contains(".so").then(|| name.to_owned()))?;
-            let version = name.split_once(".so.").map(|(_, v)| v.to_owned());
-            Some((soname, version.filter(|v| xpkg_model::version::is_valid_apk(v))))
-        })
-        .collect()
-}
-
-/// Commands that a package has.
-pub(crate) fn commands(facts: &PackageFacts) -> Vec<String> {
-    const DIRS: [&str; 4] = ["/bin", "/sbin", "/usr/bin", "/usr/sbin"];
-    let runs = |e: &&EntryFact| match e.kind {
-        EntryType::Symlink(_) => true,
-        EntryType::File | EntryType::Hardlink(_) => e.mode & 0o111 != 0,
-        _ => false,
-    };
-    facts
-        .entries
-        .iter()
-        .filter(runs)
-        .map(|e| split(&e.path))
-        .filter(|(dir, name)| DIRS.contains(dir) && xpkg_model::dependency::valid_name(name))
-        .map(|(_, name)| name.to_owned())
-        .collect()
 }

@@ -67,12 +67,13 @@ pub(crate) fn adapt(
 /// Every translator in turn.
 fn translate(foreign: &Foreign<'_>) -> Result<Adaptation, String> {
     // Accounts are read from scripts as the package has them: before services compose others.
-    let translators: [fn(&Foreign<'_>) -> Adaptation; 6] = [
+    let translators: [fn(&Foreign<'_>) -> Adaptation; 7] = [
         xpkg_shims::layer::translate,
         xpkg_shims::environment::translate,
         xpkg_shims::accounts::translate,
         xpkg_shims::alternatives::translate,
         xpkg_shims::rules::translate,
+        xpkg_shims::scripts::translate,
         xpkg_shims::services::translate,
     ];
     let mut whole = Adaptation::default();

@@ -9,14 +9,14 @@ pub mod words;
 
 use std::collections::BTreeSet;
 
-use xpkg_model::Ecosystem;
 use xpkg_model::adaptation::COMPOSED;
 use xpkg_model::payload::ScriptKind;
+use xpkg_model::{Adaptation, Ecosystem};
 
 pub use openwrt::is_stub;
 pub use words::needs;
 
-use crate::{HostProbe, Rules};
+use crate::{Foreign, HostProbe, Rules};
 
 /// How many bytes of a script are looked at.
 const MAX_TEXT: usize = 262_144;
@@ -28,6 +28,13 @@ pub const APPLETS: [&str; 8] =
     ["addgroup", "adduser", "delgroup", "deluser", "getent", "rc-service", "rc-update", "service"];
 /// A directory of the root that exists only while a script runs: tools, and [`FUNCTIONS`] as `functions.sh`.
 pub const TOOLS_DIR: &str = "/usr/lib/xpkg/exec/bin";
+
+/// What is read beside each script.
+const BESIDE: [(ScriptKind, &str); 3] = [
+    (ScriptKind::PostInstall, "postinst-pkg"),
+    (ScriptKind::PostUpgrade, "postinst-pkg"),
+    (ScriptKind::PreDeinstall, "prerm-pkg"),
+];
 
 /// What to do with one script.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,10 +83,22 @@ pub struct Scene<'a> {
     pub rules: &'a Rules,
     /// Whether a path will be there although it is not yet: it comes with the plan.
     pub coming: &'a dyn Fn(&str) -> bool,
-    /// Text that OpenWrt's default steps read beside the script: `postinst-pkg`, `prerm-pkg`.
-    pub beside: Option<&'a str>,
     /// Files of the package below `/etc/uci-defaults`.
     pub uci_defaults: &'a [String],
+}
+
+/// What opkg keeps beside a package's scripts and its functions read when they run, becomes part of these scripts: on a root
+/// of another manager nobody keeps it, and at the removal it would be gone.
+pub fn translate(foreign: &Foreign<'_>) -> Adaptation {
+    let mut adaptation = Adaptation::default();
+    for (kind, member) in BESIDE {
+        let Some(beside) = foreign.control.get(member) else { continue };
+        let text = foreign.scripts.get(&kind).map(|text| String::from_utf8_lossy(text));
+        if let Some(text) = text.and_then(|text| openwrt::whole(&text, &String::from_utf8_lossy(beside))) {
+            adaptation.scripts.insert(kind, text.into_bytes());
+        }
+    }
+    adaptation
 }
 
 /// Decides about one script.
@@ -117,20 +136,16 @@ fn of_openwrt(scene: &Scene<'_>, kind: ScriptKind, text: &str) -> Decision {
     let uci = is_there("uci", scene);
     let defaults: Vec<&String> = scene.uci_defaults.iter().filter(|_| kind == ScriptKind::PostInstall).collect();
     if !openwrt::reads_functions(text) {
-        return judge(
-            scene,
-            &openwrt::adapted(text, None),
-            Run { text: openwrt::changed(text, None), ..Run::default() },
-        );
+        return judge(scene, &openwrt::adapted(text), Run { text: openwrt::changed(text), ..Run::default() });
     }
     let own = openwrt::own_lines(text);
-    if own.is_empty() && scene.beside.is_none() && (defaults.is_empty() || !uci) {
+    if own.is_empty() && (defaults.is_empty() || !uci) {
         return Decision::Skip(match defaults.first() {
             Some(first) => format!("first configuration ({first} …) needs uci, which this root has not"),
             None => "only calls OpenWrt's default steps, which xpkg itself takes where they mean something".to_owned(),
         });
     }
-    let composed = openwrt::adapted(text, scene.beside);
+    let composed = openwrt::adapted(text);
     let mut run = Run { functions: true, ..Run::default() };
     if uci {
         let list: Vec<&str> = defaults.iter().map(|path| path.as_str()).collect();
@@ -248,7 +263,6 @@ mod tests {
             probe: &probe,
             rules: &rules,
             coming: &|path| path == "/usr/bin/own",
-            beside: None,
             uci_defaults: if text.contains("ucode") { &[] } else { &uci_defaults },
         };
         decide(&scene, kind, text)
@@ -303,6 +317,11 @@ mod tests {
     fn rules_silence_tools_and_refuse_scripts() {
         let run = runs(Ecosystem::Alpine, "#!/bin/sh\nudevadm control --reload\n", &[]);
         assert_eq!(run.silent, ["udevadm".to_owned()].into());
+        let text = "#!/bin/sh\nglib-compile-schemas /usr/share/glib-2.0/schemas\nfc-cache -s\nown\n";
+        let run = runs(Ecosystem::Alpine, text, &["/usr/bin/glib-compile-schemas"]);
+        assert_eq!((run.silent, run.missing.is_empty()), (["fc-cache".to_owned()].into(), true));
+        let run = runs(Ecosystem::Openwrt, "#!/bin/sh\n/sbin/kmodloader\n", &[]);
+        assert_eq!(run.silent, ["kmodloader".to_owned()].into());
         let there = runs(Ecosystem::Alpine, "#!/bin/sh\nudevadm control --reload\n", &["/sbin/udevadm"]);
         assert!(there.is_native(), "a tool that is there is used");
         let text = "schema = '1.1.0'\nrequires-xpkg = '*'\nnative = 'openwrt'\nforeign = 'alpine'\n[[hook]]\n\
@@ -310,7 +329,7 @@ mod tests {
         let (root, rules) = (Names(&[]), Rules::parse("x", text).unwrap());
         let probe = RootProbe::new(&root, [], Vec::new());
         let (foreign, coming) = (Ecosystem::Alpine, |_: &str| false);
-        let scene = Scene { foreign, probe: &probe, rules: &rules, coming: &coming, beside: None, uci_defaults: &[] };
+        let scene = Scene { foreign, probe: &probe, rules: &rules, coming: &coming, uci_defaults: &[] };
         let refused = decide(&scene, ScriptKind::Trigger, "#!/bin/sh\nmkinitfs -b /\n");
         assert_eq!(refused, Decision::CannotRun("calls mkinitfs: no".to_owned()));
     }

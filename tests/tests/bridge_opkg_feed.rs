@@ -62,6 +62,20 @@ fn programs_of_an_opkg_feed_run_and_apk_stays_content() {
     before.2.assert_same(&Trace::of(system), &except);
 }
 
+/// What opkg would read beside the stock `prerm` (`prerm-pkg`) runs at the removal, although apk keeps no such file:
+/// ddns-scripts clears LuCI's cache there.
+#[test]
+fn what_lies_beside_a_removal_script_runs() {
+    let Some(system) = System::alpine() else { return };
+    let xpkg = system.xpkg();
+    system.add_opkg_sources(&xpkg);
+    xpkg.ok(["update"]);
+    xpkg.ok(["install", "openwrt:ddns-scripts"]);
+    system.sh("touch /tmp/luci-indexcache");
+    xpkg.ok(["remove", "openwrt:ddns-scripts"]);
+    assert!(!system.has("tmp/luci-indexcache"));
+}
+
 /// A feed that a stranger signed is not read, whatever it offers.
 #[test]
 fn a_feed_without_its_key_offers_nothing() {

@@ -6,7 +6,8 @@ use xpkg_model::accounts::{Account, Group, User};
 use xpkg_model::root::RootView;
 use xpkg_model::{Ecosystem, RelPath};
 
-use super::files::{Files, Numbers, PATHS, Refusal};
+use super::files::{Files, PATHS, Refusal};
+use super::making::Numbers;
 use super::{foreign, required};
 use crate::live::LiveRoot;
 use crate::{Error, Result};

@@ -7,7 +7,8 @@ use xpkg_model::accounts::{Account, User};
 use xpkg_model::root::RootView;
 use xpkg_model::{Action, Ecosystem, RelPath};
 
-use super::files::{Files, Habits, Numbers, PATHS};
+use super::files::{Files, PATHS};
+use super::making::{Habits, Numbers};
 use super::{Accounts, required, used};
 use crate::native::apk::stage_bytes;
 use crate::state::{Kind, MadeAccount};

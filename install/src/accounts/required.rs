@@ -8,7 +8,7 @@ use xpkg_model::accounts::Account;
 use xpkg_model::root::RootView;
 
 use super::MAX_FILE;
-use super::files::{Habits, Numbers};
+use super::making::{Habits, Numbers};
 use crate::transaction::survey::{Fate, Incoming};
 use crate::{Error, Result, Target};
 

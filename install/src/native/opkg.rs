@@ -329,11 +329,21 @@ pub(crate) fn list(root: &(impl RootView + ?Sized), name: &str) -> Result<Vec<Re
     let path = RelPath::from_package(format!("{INFO}/{name}.list").as_bytes())
         .map_err(|e| Error::refused(name, e.to_string()))?;
     let bytes = root.read(&path, MAX_INFO).map_err(|e| Error::io("reading", &path, e))?.unwrap_or_default();
-    let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
-    // Newer lists may say more after a tab.
-    let paths = lines.filter_map(|line| line.split(|b| *b == b'\t').next());
-    let paths = paths.filter_map(|path| path.strip_prefix(b"/").and_then(|p| RelPath::from_package(p).ok()));
-    Ok(paths.filter(|path| !path.is_root()).collect())
+    let mut paths = Vec::new();
+    for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+        // Newer lists may say more after a tab.
+        let written = line.split(|b| *b == b'\t').next().unwrap_or_default();
+        // A path that is left out here is a file that a removal would leave behind without a word.
+        let bad = |reason: String| Error::native(format!("/{path}"), reason);
+        let Some(below) = written.strip_prefix(b"/") else {
+            return Err(bad(format!("`{}` is no absolute path", written.escape_ascii())));
+        };
+        let found = RelPath::from_package(below).map_err(|e| bad(e.to_string()))?;
+        if !found.is_root() {
+            paths.push(found);
+        }
+    }
+    Ok(paths)
 }
 
 /// `NAME.suffix`: names may hold dots, suffixes do not.

@@ -96,11 +96,6 @@ pub(super) fn decide(
         let here = |item: &super::survey::Item| item.entry.path == path && item.fate != Fate::Skip;
         prepared.incoming.iter().flat_map(|p| &p.items).any(|item| item.entry.kind != EntryKind::Dir && here(item))
     };
-    let beside = match kind {
-        ScriptKind::PostInstall | ScriptKind::PostUpgrade => "postinst-pkg",
-        _ => "prerm-pkg",
-    };
-    let beside = incoming.and_then(|p| p.control.get(beside)).map(|text| String::from_utf8_lossy(text).into_owned());
     let below = RelPath::literal("etc/uci-defaults");
     let items = incoming.into_iter().flat_map(|p| &p.items).filter(|i| i.entry.kind == EntryKind::File);
     let defaults: Vec<String> =
@@ -110,7 +105,6 @@ pub(super) fn decide(
         probe: &probe,
         rules: &prepared.foreign_rules,
         coming: &coming,
-        beside: beside.as_deref(),
         uci_defaults: &defaults,
     };
     Ok(xpkg_shims::scripts::decide(&scene, kind, text))

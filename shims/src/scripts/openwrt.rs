@@ -52,33 +52,43 @@ pub fn is_stub(line: &str) -> bool {
     }
 }
 
-/// The text that runs here: it reads our own functions, asks for services through the tool `service`, and holds the text
-/// `beside` where OpenWrt's default steps would read it.
-pub(super) fn adapted(text: &str, beside: Option<&str>) -> String {
+/// The text that runs here: it reads our own functions, and asks for services through the tool `service`.
+pub(super) fn adapted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut beside = beside;
     for line in text.lines() {
         out.push_str(&services(&functions(line)));
         out.push('\n');
-        let step = line.split_ascii_whitespace().next().unwrap_or_default();
-        if matches!(step, "default_postinst" | "default_prerm")
-            && let Some(own) = beside.take()
-        {
-            out.push_str("(\n");
-            for line in own.lines() {
-                out.push_str(&services(line));
-                out.push('\n');
-            }
-            out.push_str(")\n");
-        }
     }
     out
 }
 
 /// [`adapted`], where that is another text.
-pub(super) fn changed(text: &str, beside: Option<&str>) -> Option<String> {
-    let new = adapted(text, beside);
+pub(super) fn changed(text: &str) -> Option<String> {
+    let new = adapted(text);
     (!new.lines().eq(text.lines())).then_some(new)
+}
+
+/// A script that holds the lines `beside` (`postinst-pkg`, `prerm-pkg`) where OpenWrt's default steps would read them from
+/// opkg's database, in a subshell as there (base-files, `lib/functions.sh`, default_postinst). `None`: nothing reads them, or
+/// they say nothing.
+pub fn whole(text: &str, beside: &str) -> Option<String> {
+    if own_lines(beside).is_empty() {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len().saturating_add(beside.len()));
+    let mut done = false;
+    for line in text.lines() {
+        out.push_str(line);
+        out.push('\n');
+        let step = line.split_ascii_whitespace().next().unwrap_or_default();
+        if !done && matches!(step, "default_postinst" | "default_prerm") {
+            done = true;
+            out.push_str("(\n");
+            out.push_str(beside.trim_end());
+            out.push_str("\n)\n");
+        }
+    }
+    done.then_some(out)
 }
 
 fn functions(line: &str) -> String {
@@ -143,7 +153,7 @@ mod tests {
     #[test]
     fn functions_and_what_lies_beside() {
         let text = "#!/bin/sh\n[ -x ${IPKG_INSTROOT}/lib/functions.sh ] || exit 0\n. ${IPKG_INSTROOT}/lib/functions.sh\ndefault_postinst $0 $@\n";
-        let new = adapted(text, Some("killall -HUP rpcd\nexit 0\n"));
+        let new = adapted(&whole(text, "killall -HUP rpcd\nexit 0\n").unwrap());
         assert_eq!(
             new,
             format!(
@@ -151,6 +161,8 @@ mod tests {
                  default_postinst $0 $@\n(\nkillall -HUP rpcd\nexit 0\n)\n"
             )
         );
+        assert_eq!(whole(text, "#!/bin/sh\nexit 0\n"), None, "it says nothing");
+        assert_eq!(whole("#!/bin/sh\necho\n", "killall rpcd\n"), None, "nothing reads it");
         assert!(is_function("user_add") && is_function("config_get") && !is_function("reboot"));
     }
 }
