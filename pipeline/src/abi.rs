@@ -1,10 +1,12 @@
 //! Asks the ABI check about a plan, and grades what comes.
 //!
 //! - [`learn`]: failures become facts for the next solve
+//! - [`plugins`]: files that known programs open at run time
 //! - [`payload`]: what a package's files are on the root, and which names they give
 
 mod learn;
 mod payload;
+mod plugins;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -93,7 +95,8 @@ impl<'a> RootAbi<'a> {
             layer.filter(|world| owner.starts_with(&format!("{world}:")))
         };
         let (inside, checked): (Vec<Subject>, Vec<Subject>) = checked.into_iter().partition(|s| guest(s).is_some());
-        let mut report = check_all(&space, &checked);
+        let (mut report, checked) = plugins::check(&space, checked)?;
+        report.absorb(check_all(&space, &checked));
         if let Some(world) = layer {
             let loader = layer_loader(&prospect, world, &version_of)?;
             let search = xpkg_shims::layer::search_path(world);

@@ -6,7 +6,7 @@ use xpkg_model::elf::Kind;
 use xpkg_model::root::{NodeKind, RootView};
 use xpkg_model::{Ecosystem, ElfFacts, RelPath, Spec};
 use xpkg_resolver::Request;
-use xpkg_resolver::abi::{Checker, Subject};
+use xpkg_resolver::abi::{Checker, Report, Subject};
 
 use crate::error::Error;
 use crate::prepare::{Depth, PackageVerdict, grade};
@@ -92,6 +92,7 @@ impl Session {
         let fitting = |path: &RelPath, facts: &ElfFacts| {
             layer_of(path, facts).and_then(|world| layers.get(&world)).unwrap_or(&checker)
         };
+        let opened = xpkg_shims::plugins::opened(&self.root).map_err(Error::io("reading the root"))?;
         let mut verdicts = Vec::new();
         let mut loaded = BTreeSet::new();
         let mut libraries = Vec::new();
@@ -113,7 +114,17 @@ impl Session {
             if (!loaded.contains(&path.to_string()) || named.contains(path))
                 && let Some(subject) = self.subject(path)?
             {
-                let report = fitting(path, &subject.facts).check(&subject);
+                let checker = fitting(path, &subject.facts);
+                let program = match opened.get(path) {
+                    Some(program) => self.subject(program)?,
+                    None => None,
+                };
+                // Asked for by its path, a plugin is also judged alone, as the loader does when it is given the file.
+                let alone = program.is_none() || named.contains(path);
+                let mut report = if alone { checker.check(&subject) } else { Report::default() };
+                if let Some(program) = program {
+                    report.absorb(checker.check_plugin(&subject, &program));
+                }
                 verdicts.push(grade(report.findings, subject.path, None));
             }
         }

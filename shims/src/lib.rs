@@ -20,6 +20,7 @@ pub mod error;
 pub mod foreign;
 pub mod hints;
 pub mod layer;
+pub mod plugins;
 pub mod probe;
 pub mod provider;
 pub mod registration;

@@ -62,18 +62,19 @@ fn programs_of_an_opkg_feed_run_and_apk_stays_content() {
     before.2.assert_same(&Trace::of(system), &except);
 }
 
-/// What opkg would read beside the stock `prerm` (`prerm-pkg`) runs at the removal, although apk keeps no such file:
-/// ddns-scripts clears LuCI's cache there.
+/// What opkg would read beside the stock scripts (`postinst-pkg`, `prerm-pkg`) runs, at the removal as well, although apk keeps
+/// no such files: this package puts its lines into another's list of services and takes them out again.
 #[test]
-fn what_lies_beside_a_removal_script_runs() {
+fn what_lies_beside_scripts_runs() {
     let Some(system) = System::alpine() else { return };
     let xpkg = system.xpkg();
     system.add_opkg_sources(&xpkg);
     xpkg.ok(["update"]);
-    xpkg.ok(["install", "openwrt:ddns-scripts"]);
-    system.sh("touch /tmp/luci-indexcache");
-    xpkg.ok(["remove", "openwrt:ddns-scripts"]);
-    assert!(!system.has("tmp/luci-indexcache"));
+    let entry = || String::from_utf8_lossy(&system.read("etc/ddns/services")).contains("aliyun.com");
+    xpkg.ok(["install", "openwrt:ddns-scripts", "openwrt:ddns-scripts_aliyun"]);
+    assert!(entry());
+    xpkg.ok(["remove", "openwrt:ddns-scripts_aliyun"]);
+    assert!(!entry());
 }
 
 /// A feed that a stranger signed is not read, whatever it offers.

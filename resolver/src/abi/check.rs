@@ -79,6 +79,23 @@ impl<'a> Checker<'a> {
         report
     }
 
+    /// Checks a plugin in the program that opens it at run time: its names may be that program's and its libraries'. What the
+    /// program does not give is a warning, `plugin-symbol`: the program itself runs.
+    pub fn check_plugin(&self, plugin: &Subject, program: &Subject) -> Report {
+        let given: Vec<Arc<ElfFacts>> = self.closure(program).objects.into_iter().map(|object| object.facts).collect();
+        let mut report = Report::default();
+        self.check_into(plugin, &given, &mut report);
+        for finding in report.findings.iter_mut().filter(|finding| finding.code == "plugin-unresolved") {
+            finding.code = "plugin-symbol".to_owned();
+            finding.detail = format!(
+                "{} opens it at run time, and there it would not load: {}",
+                program.path,
+                finding.detail.replace("the program that opens it", &program.path)
+            );
+        }
+        report
+    }
+
     /// Checks the files that a plan would put on a root, see [`check_all`].
     pub fn check_all(&self, subjects: &[Subject]) -> Report {
         let mut report = Report::default();
