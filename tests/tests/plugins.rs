@@ -11,8 +11,11 @@ use xpkg_tests::system::ready;
 
 const LOADER: &str = "/lib/ld-musl-x86_64.so.1";
 
-/// Where plugins lie on these roots, and their programs; the last, a program that is not theirs and is put in its place.
-const HOMES: [(&str, &[(&str, &str, &str)]); 3] = [
+/// Where plugins lie, their program, and one that is not theirs and is put in its place.
+type Home = (&'static str, &'static str, &'static str);
+
+/// Homes on each root.
+const HOMES: [(&str, &[Home]); 3] = [
     (
         OPENWRT_25_12,
         &[
@@ -41,7 +44,7 @@ const HOMES: [(&str, &[(&str, &str, &str)]); 3] = [
 ];
 
 /// Plugins that `check` of the whole root has a finding about which says that they would not load.
-fn ours(root: &std::path::Path, homes: &[(&str, &str, &str)]) -> BTreeMap<String, bool> {
+fn ours(root: &std::path::Path, homes: &[Home]) -> BTreeMap<String, bool> {
     let said = Xpkg::on(root).with(["--json"]).run(["check"]);
     let said: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said:?}"));
     let mut found = BTreeMap::new();
@@ -61,7 +64,7 @@ fn ours(root: &std::path::Path, homes: &[(&str, &str, &str)]) -> BTreeMap<String
     found
 }
 
-fn compare(title: &str, root: &std::path::Path, homes: &[(&str, &str, &str)]) -> usize {
+fn compare(title: &str, root: &std::path::Path, homes: &[Home]) -> usize {
     let chroot = Chroot::new(root).unwrap();
     let ours = ours(root, homes);
     let mut bad = 0;

@@ -6,8 +6,8 @@
 //! (`ldso/dynlink.c` of musl 1.2): names of libc's parts mean the loader itself, RPATH and RUNPATH are one and are
 //! inherited, symbol versions do not exist.
 //!
-//! What it cannot see: plugins opened by name at run time, unless it is told of them ([`Checker::check_plugin`]), structures that changed under one soname, CPU instructions,
-//! kernel features.
+//! What it cannot see: plugins opened by name at run time, unless it is told of them ([`Checker::check_plugin`]); structures that
+//! changed under one soname, CPU instructions, kernel features.
 
 mod arch;
 mod behaviour;
