@@ -134,6 +134,29 @@ fn changed_configuration_stays() {
 }
 
 #[test]
+fn the_host_keeps_configuration_that_a_guest_brings_too() {
+    for (_dir, root) in [openwrt(), alpine()] {
+        let guest = if root.native() == Alpine { Openwrt } else { Alpine };
+        let with = |name: &str, text: &str| Apk::new(name, "1-r0").file("etc/both.conf", text);
+        let host = Source::new(with("host", "host's\n"), root.native());
+        Run::new(root.native(), &[&host]).go(root.dir(), [host.step(None)]);
+        let before = look(root.dir());
+        let theirs = Source::new(with("guest", "guest's\n").file("usr/bin/guest", "it"), guest);
+        let receipt = Run::new(root.native(), &[&theirs]).go(root.dir(), [theirs.step(None)]);
+        assert!(receipt.notes.iter().any(|n| n.contains("etc/both.conf stays as")), "{:?}", receipt.notes);
+        assert_eq!(root.read("etc/both.conf").unwrap(), b"host's\n");
+        Run::new(root.native(), &[]).go(root.dir(), [theirs.removal()]);
+        assert_same(&before, root.dir());
+        // A script is no configuration.
+        let script = |name: &str, text: &str| Apk::new(name, "1-r0").file("etc/both.sh", text).mode(0o755);
+        let host = Source::new(script("script", "exit 0\n"), root.native());
+        Run::new(root.native(), &[&host]).go(root.dir(), [host.step(None)]);
+        let theirs = Source::new(script("guest", "exit 1\n"), guest);
+        assert!(Run::new(root.native(), &[&theirs]).refused(root.dir(), [theirs.step(None)]).contains("owns it"));
+    }
+}
+
+#[test]
 fn files_that_clash_are_refused_by_name() {
     let (_dir, root) = openwrt();
     let native = Source::new(Apk::new("native", "1-r0").file("usr/bin/clash", "native"), Openwrt);

@@ -11,6 +11,7 @@ use super::{Decided, Owner, stronger};
 use crate::protect::Protected;
 use crate::state::LinkOwner;
 use crate::transaction::outgoing::{OldFile, Outgoing, digest_of};
+use crate::transaction::prepare::is_configuration;
 use crate::transaction::survey::{Fate, Incoming, Item};
 use crate::{Error, Options, Result};
 
@@ -144,7 +145,8 @@ impl Judge<'_> {
             return Ok(None);
         };
         let (path, of) = (&item.real, format!("{}:{}", owner.ecosystem, owner.package.name));
-        if package.conffiles.contains(&item.entry.path) {
+        // Packages of apk name no configuration: apk takes what lies below /etc for it.
+        if package.conffiles.contains(&item.entry.path) || is_configuration(&item.entry) {
             let left = package.title();
             return Ok(Some(format!("{path} stays as {of} has it; the one of {left} is left out")));
         }

@@ -310,7 +310,7 @@ fn add_sidecars(root: &dyn RootView, incoming: &mut [Incoming<'_>], native: Ecos
 }
 
 /// What a system upgrade should carry over when it was changed.
-pub(super) fn is_configuration(entry: &Entry) -> bool {
+pub(crate) fn is_configuration(entry: &Entry) -> bool {
     let below = |dir| entry.path.starts_with(&RelPath::literal(dir));
     entry.kind == EntryKind::File
         && below("etc")
