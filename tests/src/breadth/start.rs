@@ -17,6 +17,8 @@ const SERVICES: [&str; 2] = ["/etc/init.d/", "/etc/openwrt/init.d/"];
 const WIDTH: usize = 48;
 /// What a program is asked that should change nothing; the first that it answers with 0 ends it.
 const QUESTIONS: [&str; 3] = ["--version", "--help", "-V"];
+/// Programs that whatever they are asked go into the background, and end as the race with it has it.
+const UNSTEADY: [&str; 1] = ["luci-bwc"];
 /// Programs of one package that are started; some have hundreds.
 const MOST: usize = 6;
 /// Enters the root in namespaces of its own. A program that goes on (a service) is ended after some seconds: it did start.
@@ -27,8 +29,8 @@ const ENTER: &str = "mount --bind \"$0\" \"$0\" || exit 125\ntest ! -d \"$0/proc
 pub struct Started {
     /// Its name, without the directory.
     pub name: String,
-    /// How it ended.
-    pub status: i32,
+    /// How it ended; `None` where that is a race.
+    pub status: Option<i32>,
     /// The first line that it said, as far as a table holds it.
     pub words: String,
     /// Why it counts as not started.
@@ -68,13 +70,17 @@ fn name_below<'p>(path: &'p str, place: &str) -> Option<&'p str> {
 
 fn start(layer: &Layer, path: &str, questions: &[&str]) -> Started {
     let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-    let mut seen = Started { name, status: 0, words: String::new(), failed: Some("not asked".to_owned()) };
+    let unsteady = UNSTEADY.contains(&name.as_str());
+    let mut seen = Started { name, status: None, words: String::new(), failed: Some("not asked".to_owned()) };
     for question in questions {
         let out = run(layer, &[path, question]);
-        (seen.status, seen.words, seen.failed) = (out.status, first_words(&out), judge(&out).err());
+        (seen.status, seen.words, seen.failed) = (Some(out.status), first_words(&out), judge(&out).err());
         if out.status == 0 || seen.failed.is_some() {
             break;
         }
+    }
+    if unsteady && seen.failed.is_none() {
+        (seen.status, seen.words) = (None, "goes into the background".to_owned());
     }
     seen
 }
@@ -88,12 +94,12 @@ fn first_words(out: &Output) -> String {
     shown.trim_end().to_owned()
 }
 
-/// Runs a program of the root, five seconds at most.
+/// Runs a program of the root. All end by themselves; the machine may have other things to do.
 pub fn run(layer: &Layer, words: &[&str]) -> Output {
     let mut command = Command::new("timeout");
     command.args([
         "--signal=KILL",
-        "5",
+        "20",
         "unshare",
         "--mount",
         "--pid",
@@ -108,7 +114,7 @@ pub fn run(layer: &Layer, words: &[&str]) -> Output {
     capture(command).unwrap()
 }
 
-/// Whether it got past the loader and did not crash. 137 is the end of its five seconds.
+/// Whether it got past the loader and did not crash. 137 is the end of its time.
 fn judge(out: &Output) -> Result<(), String> {
     let words = format!("{}{}", out.stdout, out.stderr);
     let of_loader = |line: &&str| {

@@ -68,12 +68,12 @@ fn started(installed: &Installed) -> usize {
 }
 
 fn answer(seen: &Started) -> String {
-    let words = escaped(&seen.words);
-    match &seen.failed {
-        Some(why) => format!("**{} did not start: {}**", seen.name, escaped(why)),
-        None if words.is_empty() => format!("{} {}", seen.name, seen.status),
-        None => format!("{} {} `{words}`", seen.name, seen.status),
+    if let Some(why) = &seen.failed {
+        return format!("**{} did not start: {}**", seen.name, escaped(why));
     }
+    let status = seen.status.map(|status| format!(" {status}")).unwrap_or_default();
+    let words = if seen.words.is_empty() { String::new() } else { format!(" `{}`", escaped(&seen.words)) };
+    format!("{}{status}{words}", seen.name)
 }
 
 fn escaped(text: &str) -> String {
