@@ -113,9 +113,13 @@ fn reason(reason: &Reason) -> String {
 fn host_uses<'p>(uses: impl Iterator<Item = &'p HostUse>) -> Vec<Vec<String>> {
     let mut rows: Vec<(String, String, Vec<String>)> = Vec::new();
     for used in uses {
-        match rows.iter_mut().find(|(requirement, by, _)| *requirement == used.requirement && *by == used.by) {
+        let by = match &used.settled {
+            Some(why) => format!("{} (another version does: {why})", used.by),
+            None => used.by.clone(),
+        };
+        match rows.iter_mut().find(|(requirement, known, _)| *requirement == used.requirement && *known == by) {
             Some((_, _, consumers)) => consumers.push(used.consumer.clone()),
-            None => rows.push((used.requirement.clone(), used.by.clone(), vec![used.consumer.clone()])),
+            None => rows.push((used.requirement.clone(), by, vec![used.consumer.clone()])),
         }
     }
     rows.into_iter()

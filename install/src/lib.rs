@@ -7,6 +7,7 @@
 pub mod accounts;
 mod alternatives;
 pub mod conflicts;
+mod enabled;
 pub mod error;
 pub mod helper;
 pub mod installed;

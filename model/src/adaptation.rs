@@ -91,6 +91,9 @@ pub struct Adaptation {
     pub scripts: BTreeMap<ScriptKind, Vec<u8>>,
     /// Users and groups that it needs: they are made in the transaction, without any script.
     pub accounts: Vec<Account>,
+    /// Links that enable its services, and what they say: made where none of its scripts runs, which would make them. They are
+    /// not the package's: a person may take them away.
+    pub enables: BTreeMap<RelPath, String>,
     /// What a person should know, in words.
     pub notes: Vec<String>,
 }
@@ -116,6 +119,7 @@ impl Adaptation {
         self.placement = self.placement.max(other.placement);
         join(&mut self.moved, other.moved)?;
         join(&mut self.patched, other.patched)?;
+        join(&mut self.enables, other.enables)?;
         for (path, why) in other.left_out {
             self.left_out.entry(path).or_insert(why);
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Ecosystem, Provide};
+use crate::{Dependency, Ecosystem, Provide, VersionScheme};
 
 /// One capability that the host satisfies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,29 @@ pub struct HostProvide {
     pub by: String,
     /// The native package it comes from, when there is one: the generated provider then depends on it.
     pub native: Option<String>,
+    /// Why it does for every version that is asked for, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub any_version: Option<String>,
+}
+
+impl HostProvide {
+    /// Whether it does for what a package of `scope` asks, its versions read in that package's order.
+    pub fn meets(&self, wanted: &Dependency, scope: Ecosystem, scheme: VersionScheme) -> bool {
+        wanted.name == self.provide.name
+            && self.ecosystem.is_none_or(|e| e == scope)
+            && (wanted.met_by(scheme, &self.provide) || self.settles(wanted))
+    }
+
+    /// Whether the version that is asked for is passed over by a rule.
+    fn settles(&self, wanted: &Dependency) -> bool {
+        self.any_version.is_some() && !wanted.conflict
+    }
+
+    /// Why another version than the one that is asked for does; `None` when this is such a version, or none is asked for.
+    pub fn settled(&self, wanted: &Dependency, scope: Ecosystem, scheme: VersionScheme) -> Option<&str> {
+        let passed_over = self.meets(wanted, scope, scheme) && !wanted.met_by(scheme, &self.provide);
+        self.any_version.as_deref().filter(|_| passed_over)
+    }
 }
 
 /// The host as the resolver sees it.

@@ -70,6 +70,9 @@ pub struct HostUse {
     pub by: String,
     /// Name of the native package, when it is one.
     pub native: Option<String>,
+    /// Why it does although the package asks for another version. The native manager is then told of the name alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<String>,
 }
 
 /// The steps in the order they are carried out, and what they lean on.

@@ -64,7 +64,7 @@ pub fn host(
         let provide = library.provide();
         if !host.provides.iter().any(|p| p.provide.name == provide.name) {
             let by = format!("{}, which no package owns", library.file);
-            host.provides.push(HostProvide { ecosystem: None, provide, by, native: None });
+            host.provides.push(HostProvide { ecosystem: None, provide, by, native: None, any_version: None });
         }
     }
     host

@@ -86,15 +86,18 @@ fn from_host(host: &Host, guest: &Package, requirement: &Requirement, libraries:
             .provides
             .iter()
             .find(|p| p.provide.name == wanted.name && p.ecosystem.is_none_or(|e| e == guest.ecosystem));
-        let (by, native) = match rule {
-            Some(rule) => (rule.by.clone(), rule.native.clone()),
+        let (by, native, settled) = match rule {
+            Some(rule) => {
+                let settled = rule.settled(wanted, guest.ecosystem, guest.scheme).map(str::to_owned);
+                (rule.by.clone(), rule.native.clone(), settled)
+            }
             None => {
                 let soname = wanted.name.strip_prefix("so:")?;
                 let library = libraries.iter().find(|l| l.soname == soname)?;
-                (library.file.to_string(), library.owner.clone())
+                (library.file.to_string(), library.owner.clone(), None)
             }
         };
-        Some(HostUse { consumer: scoped(guest), requirement: requirement.to_string(), by, native })
+        Some(HostUse { consumer: scoped(guest), requirement: requirement.to_string(), by, native, settled })
     })
 }
 

@@ -120,10 +120,9 @@ impl Universe<'_> {
     /// What the host gives by itself, without a native package that could go away.
     pub(crate) fn host_gift(&self, dependency: &Dependency, scope: Ecosystem, scheme: VersionScheme) -> Option<Gift> {
         let host = self.problem.host;
-        host.provides.iter().filter(|p| dependency.name == p.provide.name).find_map(|p| {
-            let fits = p.ecosystem.is_none_or(|e| e == scope) && dependency.met_by(scheme, &p.provide);
+        host.provides.iter().filter(|p| p.meets(dependency, scope, scheme)).find_map(|p| {
             let package = p.native.as_deref().filter(|n| self.problem.installed.get(host.native, n).is_some());
-            (fits && package.is_none()).then(|| Gift { by: p.by.clone(), native: p.native.clone() })
+            package.is_none().then(|| Gift { by: p.by.clone(), native: p.native.clone() })
         })
     }
 
@@ -137,11 +136,8 @@ impl Universe<'_> {
         offers: &mut Vec<Offer>,
     ) {
         let host = self.problem.host;
-        for rule in host.provides.iter().filter(|p| d.name == p.provide.name) {
+        for rule in host.provides.iter().filter(|p| p.meets(d, scope, scheme)) {
             let Some(native) = &rule.native else { continue };
-            if rule.ecosystem.is_some_and(|e| e != scope) || !d.met_by(scheme, &rule.provide) {
-                continue;
-            }
             if self.installed_named(host.native, native).is_some() {
                 let name = self.name_ix(host.native, native);
                 for member in self.load(name) {

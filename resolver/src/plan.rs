@@ -3,7 +3,7 @@
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::DiGraph;
 use xpkg_model::plan::HostUse;
-use xpkg_model::{Action, Plan, Step};
+use xpkg_model::{Action, Dependency, Package, Plan, Step};
 
 use crate::solution::{Giver, scoped, titled};
 use crate::{Problem, Solution};
@@ -62,11 +62,21 @@ fn host_uses(problem: &Problem<'_>, solution: &Solution) -> Vec<HostUse> {
                 consumer: scoped(&kept.package),
                 requirement: link.requirement.clone(),
                 by,
+                settled: settled(problem, &kept.package, &link.requirement, package.as_deref()),
                 native: package,
             });
         }
     }
     uses
+}
+
+/// Why another version than the one asked for does, when a rule of the host says so of the native package that was chosen.
+fn settled(problem: &Problem<'_>, consumer: &Package, requirement: &str, native: Option<&str>) -> Option<String> {
+    requirement.split(" | ").filter_map(|part| part.parse::<Dependency>().ok()).find_map(|wanted| {
+        let mut rules = problem.host.provides.iter().filter(|p| p.native.as_deref() == native);
+        let why = rules.find_map(|p| p.settled(&wanted, consumer.ecosystem, consumer.scheme))?;
+        Some(why.to_owned())
+    })
 }
 
 /// All indices, each after those it needs, as far as cycles allow.

@@ -60,8 +60,13 @@ impl ProviderInput {
                     None if dependency::is_shared(&wanted.name) => Provide::new(wanted.name.clone()),
                     None => continue, // a native package's own name: the manager finds it by itself
                 };
-                out.provides.push(meet(given, &wanted));
                 let native = used.native.clone().or_else(|| rule.and_then(|rule| rule.native.clone()));
+                match &used.settled {
+                    // The native package of that very name is there: apk lets no two packages give one name with a version.
+                    Some(_) if native.as_deref() == Some(&wanted.name) => {}
+                    Some(_) => out.provides.push(given),
+                    None => out.provides.push(meet(given, &wanted)),
+                }
                 out.depends.extend(native);
             }
         }
@@ -193,6 +198,7 @@ mod tests {
             provide: text.parse::<Dependency>().unwrap().into(),
             by: "rule".to_owned(),
             native: native.map(str::to_owned),
+            any_version: None,
         };
         let host = Host {
             native: Ecosystem::Openwrt,
@@ -210,6 +216,7 @@ mod tests {
             requirement: requirement.to_owned(),
             by: String::new(),
             native: native.map(str::to_owned),
+            settled: None,
         };
         let uses = [used("libcrypto3>=3.1.0", None), used("/bin/sh", None), used("so:libz.so.1", Some("zlib"))];
         let made = generate(ProviderInput::from_uses(&host, Ecosystem::Alpine, &uses, Generation::Apk3));
@@ -217,5 +224,19 @@ mod tests {
         assert_eq!(provides, ["/bin/sh", "libcrypto3=3.5.5-r1", "so:libz.so.1"]);
         let depends: Vec<String> = made.depends.iter().map(ToString::to_string).collect();
         assert_eq!(depends, ["busybox", "libopenssl3", "zlib"]);
+
+        // Another version than the one asked for does: said with the version that is there, or by the package itself.
+        let settled = |requirement: &str, native: &str| HostUse {
+            settled: Some("it is only started".to_owned()),
+            ..used(requirement, Some(native))
+        };
+        let mut host = host;
+        host.provides.push(rule(Some(Ecosystem::Alpine), "openssh-keygen=10.2_p1-r1", Some("openssh-keygen")));
+        let uses =
+            [settled("libcrypto3=3.1.4-r5", "libopenssl3"), settled("openssh-keygen=9.6_p1-r0", "openssh-keygen")];
+        let made = generate(ProviderInput::from_uses(&host, Ecosystem::Alpine, &uses, Generation::Apk3));
+        assert_eq!(made.provides, [Provide::versioned("libcrypto3", "3.5.5-r1")]);
+        let depends: Vec<String> = made.depends.iter().map(ToString::to_string).collect();
+        assert_eq!(depends, ["libopenssl3", "openssh-keygen"]);
     }
 }

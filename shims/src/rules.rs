@@ -113,7 +113,7 @@ struct ArchRow {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ProvideRow {
     names: Vec<String>,
     #[serde(default)]
@@ -123,16 +123,20 @@ struct ProvideRow {
     #[serde(default)]
     file: Vec<String>,
     loader: Option<Libc>,
+    /// Why the version that is asked for does not matter.
+    any_version: Option<String>,
     by: String,
     release: Option<Release>,
 }
 
 /// Package names that come with a soname.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct LibraryRow {
     soname: String,
     names: Vec<String>,
+    /// Why the version that is asked for does not matter.
+    any_version: Option<String>,
     release: Option<Release>,
 }
 

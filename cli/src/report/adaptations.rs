@@ -44,6 +44,7 @@ fn lines(adaptation: &Adaptation) -> Vec<String> {
     say("rewritten", adaptation.patched.keys().map(ToString::to_string).collect());
     let added = adaptation.added.iter().filter(|a| a.kind != AddedKind::Dir);
     say("added", added.map(|a| a.path.to_string()).collect());
+    say("enabled by", adaptation.enables.keys().map(ToString::to_string).collect());
     let composed = adaptation.scripts.iter().filter(|(_, text)| !text.is_empty());
     say("composed", composed.map(|(kind, _)| kind.as_str().to_owned()).collect());
     lines
@@ -73,6 +74,7 @@ pub fn json(adaptations: &Adaptations) -> Value {
             "left_out": left_out,
             "rewritten": a.patched.keys().map(ToString::to_string).collect::<Vec<_>>(),
             "added": a.added.iter().map(|added| added.path.to_string()).collect::<Vec<_>>(),
+            "enables": a.enables.keys().map(ToString::to_string).collect::<Vec<_>>(),
             "scripts": a.scripts.keys().copied().map(ScriptKind::as_str).collect::<Vec<_>>(),
             "notes": a.notes,
         })

@@ -97,6 +97,9 @@ pub(super) fn stage(
     work.prepared.state = state;
     let scripts_run = !input.options.no_scripts && target.script_runner().is_some();
     crate::alternatives::stage(target, input, work, scripts_run, receipt)?;
+    if !scripts_run {
+        crate::enabled::stage(target, work)?;
+    }
     let owed = owed::collect(target, input, work, &changes, receipt)?;
     if scripts_run {
         for call in owed.calls() {

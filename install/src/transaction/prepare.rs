@@ -127,7 +127,7 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
     let replaced = outgoing.files.iter().filter(|(_, old)| dirs_that_come.contains(&old.path));
     let mut places = Places::new(root, replaced.map(|(real, _)| real.clone()).collect());
     resolve(&mut incoming, &mut places)?;
-    let in_memory = places.in_memory();
+    let in_memory = places.in_memory(&incoming);
     let mut needs = needs(&incoming);
     needs.extend(databases(root, &native, &incoming)?);
     target.check_space(&needs)?;

@@ -74,6 +74,16 @@ pub(super) fn record(
             Generation::Apk3
         }
     };
+    let own = package.package();
+    let scoped = format!("{}:{}", own.ecosystem, own.name);
+    for used in input.plan.host_uses.iter().filter(|used| used.settled.is_some() && used.consumer == scoped) {
+        // A native package does in another version: its manager is told of the name alone.
+        let said = registered.depends.iter_mut().filter(|r| r.to_string() == used.requirement);
+        for requirement in said {
+            let names = requirement.alternatives().first().map(|d| Dependency::any(d.name.clone()));
+            *requirement = names.map_or_else(|| requirement.clone(), Into::into);
+        }
+    }
     for name in needs {
         let name = prepared.renamed.get(name).unwrap_or(name);
         registered.depends.push(Dependency::any(name).into());

@@ -239,10 +239,18 @@ impl<'a> Places<'a> {
         Ok(real)
     }
 
-    /// Followed links whose directory is emptied at every start: worth telling.
-    pub fn in_memory(&self) -> Vec<String> {
+    /// Followed links whose directory is emptied at every start, where one of these brings a file there: worth telling. Of
+    /// directories nothing is lost: who needs them makes them.
+    pub fn in_memory(&self, incoming: &[Incoming<'_>]) -> Vec<String> {
         let lost = ["tmp", "run"].map(RelPath::literal);
-        let memory = self.followed.iter().filter(|(_, real)| lost.iter().any(|dir| real.starts_with(dir)));
+        let brings = |link: &RelPath, real: &RelPath| {
+            let items = incoming.iter().flat_map(|p| &p.items).filter(|i| i.entry.kind != EntryKind::Dir);
+            items.into_iter().any(|i| i.entry.path.starts_with(link) && i.real.starts_with(real))
+        };
+        let memory = self
+            .followed
+            .iter()
+            .filter(|(link, real)| lost.iter().any(|dir| real.starts_with(dir)) && brings(link, real));
         memory
             .map(|(link, real)| format!("{link} is {real} here: what packages keep there is lost at a restart"))
             .collect()

@@ -6,7 +6,7 @@
 //! have openwrt:zlib 1.3-r1 explicit held | provides: so:libz.so.1
 //! offer alpine:jq 1.7-r0 | depends: so:libz.so.1 !foo | install_if: a b | priority: 10 | arch: x | layer: 1 | id: 7 | scheme: deb
 //! file alpine:x 1-r0            a package file given by the request
-//! host alpine so:libc.so by words [native NAME]      `-` instead of a world: shared
+//! host alpine so:libc.so by words [native NAME [any WHY …]]      `-` instead of a world: shared
 //! mask alpine:musl why …
 //! world foo=1
 //! hint openwrt so:libz.so.1 zlib
@@ -140,8 +140,14 @@ impl Case {
         if all.is_empty() && !self.nothing {
             return Err("the case expects nothing but does not say so".to_owned());
         }
-        let uses: Vec<String> =
-            plan.host_uses.iter().map(|u| format!("{} {} from {}", u.consumer, u.requirement, u.by)).collect();
+        let uses: Vec<String> = plan
+            .host_uses
+            .iter()
+            .map(|u| {
+                let settled = u.settled.iter().map(|why| format!(" because {why}")).collect::<String>();
+                format!("{} {} from {}{settled}", u.consumer, u.requirement, u.by)
+            })
+            .collect();
         if let Some(missing) = self.uses.iter().find(|u| !uses.contains(u)) {
             return Err(format!("no use `{missing}` among {uses:#?}"));
         }
@@ -221,6 +227,7 @@ fn read_line(case: &mut Case, line: &str) -> Result<(), Failure> {
                 provide: Provide::from(capability.parse::<Dependency>()?),
                 by: (*by).to_owned(),
                 native: native.get(1).map(|n| (*n).to_owned()),
+                any_version: native.get(2).map(|_| native.get(3..).unwrap_or_default().join(" ")),
             });
         }
         "mask" => {

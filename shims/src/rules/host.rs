@@ -105,6 +105,7 @@ pub(super) fn provide(host: &mut Host, file: &RuleFile, row: &ProvideRow, probe:
             provide: name.provide,
             by: row.by.clone(),
             native: native.as_ref().map(|(name, _)| (*name).clone()),
+            any_version: row.any_version.clone(),
         });
     }
 }
@@ -125,6 +126,7 @@ fn libraries(host: &mut Host, file: &RuleFile, probe: &dyn HostProbe) {
                 provide: name.provide,
                 by: format!("{} of {package}", row.soname),
                 native: Some((*package).to_owned()),
+                any_version: row.any_version.clone(),
             });
         }
     }
@@ -145,6 +147,7 @@ fn openwrt_names(host: &mut Host, owners: &BTreeMap<&str, &str>) {
                     provide: Provide::new(name),
                     by: format!("{soname} of {package}"),
                     native: Some((*package).to_owned()),
+                    any_version: None,
                 });
             }
         }
@@ -165,6 +168,7 @@ fn commands(host: &mut Host, file: &RuleFile, probe: &dyn HostProbe) {
                 format!("{} (it is {})", command.path, command.real)
             },
             native: command.owner,
+            any_version: None,
         });
     }
 }

@@ -19,6 +19,8 @@ pub use read::{Depend, Script, is_for_openrc};
 const MOVED: &str = "usr/lib/xpkg/alpine/init.d";
 /// Where services are looked for.
 const SERVICES: &str = "etc/init.d";
+/// Where the links of procd's start order lie.
+const LINKS: &str = "etc/rc.d";
 
 /// The shell that runs them. Each package has its own copy, of the version that its scripts were made for: two packages
 /// cannot own one file, and every native manager removes what a package owns.
@@ -63,7 +65,8 @@ pub(super) fn translate(foreign: &Foreign<'_>, adaptation: &mut Adaptation) {
             continue;
         };
         let read = Script::read(&String::from_utf8_lossy(&text));
-        let text = script::init(&service, name, &moved, &read, order::start(name, &read.depend), &library);
+        let start = order::start(name, &read.depend);
+        let text = script::init(&service, name, &moved, &read, start, &library);
         adaptation.moved.insert(file.path.clone(), moved);
         adaptation.added.push(Added { path: at, kind: AddedKind::File(text.into_bytes()), mode: 0o755 });
         if service != name {
@@ -78,7 +81,13 @@ pub(super) fn translate(foreign: &Foreign<'_>, adaptation: &mut Adaptation) {
             Some(reason) => adaptation
                 .notes
                 .push(format!("service {service} is not enabled ({reason}): `xpkg service enable {service}` does it")),
-            None => started.push(service.clone()),
+            None => {
+                for link in [format!("S{start:02}{service}"), format!("K{:02}{service}", order::stop(start))] {
+                    let at = path(&format!("{LINKS}/{link}"));
+                    adaptation.enables.extend(at.map(|at| (at, format!("../init.d/{service}"))));
+                }
+                started.push(service.clone());
+            }
         }
         names.push(service);
     }
@@ -158,6 +167,8 @@ mod tests {
         );
         assert!(script(ScriptKind::PreDeinstall).contains("disable"));
         assert!(made.notes.is_empty(), "{:?}", made.notes);
+        let links: Vec<String> = made.enables.iter().map(|(at, to)| format!("{at} {to}")).collect();
+        assert_eq!(links, ["/etc/rc.d/K40chronyd ../init.d/chronyd", "/etc/rc.d/S60chronyd ../init.d/chronyd"]);
     }
 
     #[test]
@@ -172,6 +183,7 @@ mod tests {
         let made = adapted("mdev", CHRONYD, &[]);
         assert!(made.added.is_empty() && made.left_out.len() == 1 && made.scripts.is_empty(), "{made:?}");
         let dhcpcd = adapted("dhcpcd", CHRONYD, &[]);
+        assert!(dhcpcd.enables.is_empty());
         assert!(!dhcpcd.scripts.contains_key(&ScriptKind::PostInstall) && dhcpcd.notes.len() == 1, "{dhcpcd:?}");
         assert!(adapted("notes", "#!/bin/sh\necho no service\n", &[]).is_nothing());
         let hostile = adapted("a b;reboot", CHRONYD, &[]);

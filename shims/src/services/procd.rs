@@ -11,7 +11,7 @@ use xpkg_model::adaptation::{Added, AddedKind};
 use xpkg_model::payload::EntryKind;
 use xpkg_model::{Adaptation, RelPath};
 
-use super::{Init, is_name};
+use super::{Init, is_name, path};
 use crate::{Foreign, rules};
 
 pub use init_script::InitScript;
@@ -26,6 +26,8 @@ pub const ENTER: &str = "usr/lib/xpkg/procd/enter";
 /// Where they lie in packages.
 const PACKAGED: &str = "etc/init.d";
 const DEFAULTS: &str = "etc/uci-defaults";
+/// Where OpenRC's links lie of what it starts at the end of a boot.
+const RUNLEVEL: &str = "etc/runlevels/default";
 
 /// What comes with procd.
 const WITH_PROCD: [(&str, &str); 7] = [
@@ -80,6 +82,15 @@ pub(super) fn translate(foreign: &Foreign<'_>, adaptation: &mut Adaptation) {
     };
     for dir in dirs {
         adaptation.added.push(Added { path: RelPath::literal(dir), kind: AddedKind::Dir, mode: 0o755 });
+    }
+    for (name, script) in &services {
+        for (link, to) in script.links(name) {
+            adaptation.enables.extend(path(&format!("{RC_DIR}/{link}")).map(|at| (at, to)));
+        }
+    }
+    for name in native_services {
+        let at = path(&format!("{RUNLEVEL}/{name}"));
+        adaptation.enables.extend(at.map(|at| (at, format!("/{PACKAGED}/{name}"))));
     }
     let settings: Vec<_> = foreign.rules.settings(foreign.native, foreign.package, foreign.probe).collect();
     let brought = steps::Brought {

@@ -4,5 +4,6 @@
 //! The two guests boot at the same time, as tests of one binary do.
 
 mod alpine;
+mod openrc_services;
 mod openwrt;
 mod procd;

@@ -6,6 +6,8 @@ use xpkg_tests::judge::Ours;
 use xpkg_tests::system::data_server;
 use xpkg_tests::{System, Vm, tmux};
 
+use crate::openrc_services;
+
 /// Where the keys of the made packages lie in the guest.
 const KEYS: &str = "/root/made-keys";
 
@@ -23,6 +25,7 @@ fn openwrt() {
     let Some(vm) = Vm::boot(&system) else { return };
     answers(&vm);
     alpines_tmux(&vm);
+    openrc_services::suite(&vm);
     vm.power_off();
 }
 
