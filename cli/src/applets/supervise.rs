@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustix::process::{Pid, WaitOptions, kill_process, set_child_subreaper, wait};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, kill_process, set_child_subreaper, wait, waitid};
 use std::os::fd::AsFd as _;
 
 use family::{Process, Table};
@@ -156,6 +156,12 @@ fn clear(order: &Order) {
     let _ = fs::remove_file(file);
 }
 
+/// Whether this process has a child, ended ones included that nobody waited for yet.
+fn has_children() -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::All, look), Err(rustix::io::Errno::CHILD))
+}
+
 /// The process that a pid file names.
 fn named(file: &Path) -> Option<Pid> {
     let mut text = String::new();
@@ -237,7 +243,10 @@ impl<'a> Watch<'a> {
         if self.main.is_some() && self.handover.is_none() {
             self.handover = Some(Instant::now() + HANDOVER);
         }
-        let over = family.is_empty() || self.handover.is_none_or(|until| Instant::now() >= until);
+        // A picture of /proc may miss one that forks and ends while it is taken (musl's daemon(3) forks twice); the kernel does
+        // not: whoever is left without a parent is this process's own child.
+        let alone = family.is_empty() && !has_children();
+        let over = alone || self.handover.is_none_or(|until| Instant::now() >= until);
         match (over, self.main, &self.order.pidfile) {
             (false, ..) => None,
             (true, Some(_), _) => self.leave(&table, 1),
