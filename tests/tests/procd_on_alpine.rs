@@ -90,6 +90,24 @@ fn services_run_under_procd_under_openrc() {
     before.1.assert_same(&Trace::of(system), &except);
 }
 
+/// Of OpenWrt 19.07, from its ipk feeds: a bus without an account of its own, its socket right in `/run`, and a procd that cannot
+/// be told where the scripts are.
+#[test]
+fn so_do_those_of_19_07() {
+    let Some(system) = &System::alpine() else { return };
+    let xpkg = system.xpkg();
+    system.add_opkg_sources(&xpkg);
+    xpkg.ok(["update"]);
+    let before = Trace::of(system);
+    let wanted = ["openwrt:procd", "openwrt:uci", "openwrt:dropbear"];
+    let done = xpkg.json(["install"].into_iter().chain(wanted));
+    assert_eq!(done["script_failures"], Value::Array(Vec::new()), "{done:#}");
+    run(system);
+    xpkg.ok(["remove"].into_iter().chain(wanted));
+    let except: Vec<&str> = USED.into_iter().chain(["tmp", "run", "var/cache", "lib/apk/db/lock"]).collect();
+    before.assert_same(&Trace::of(system), &except);
+}
+
 fn run(system: &System) {
     let mut line = format!("exec 2>&1\n{UNTIL}syslogd -O /tmp/log\n");
     for (number, (what, until)) in STEPS.iter().enumerate() {
