@@ -57,8 +57,13 @@ fn reach(universe: &mut Universe<'_>, is_root: &dyn Fn(MemberIx) -> bool) -> Has
 pub(crate) fn find(problem: &Problem<'_>, after: &Installed, all: bool) -> BTreeSet<Scoped> {
     let request = Request::default();
     let before = problem.installed;
-    let explicit =
-        |i: &Installed, ix: usize| i.packages.get(ix).is_some_and(|p| p.explicit || p.held || p.package.is_essential());
+    // What another world cannot do without (OpenWrt 19.07's libgcc1) is nothing special here.
+    let native = problem.host.native;
+    let explicit = |i: &Installed, ix: usize| {
+        i.packages
+            .get(ix)
+            .is_some_and(|p| p.explicit || p.held || p.package.is_essential() && p.package.ecosystem == native)
+    };
     let mut earlier = universe_of(problem, before, &request);
     let needed = reach(&mut earlier, &|m| explicit(before, m as usize));
     let idle: BTreeSet<Scoped> =
