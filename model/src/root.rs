@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::RelPath;
 
 /// What a path is.
@@ -43,6 +45,21 @@ pub struct Node {
     pub nlink: u64,
 }
 
+/// What tells a file's content from another's without reading it: nothing writes to a file without changing it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Device that it lies on.
+    pub device: u64,
+    /// Number of the file there.
+    pub inode: u64,
+    /// Bytes.
+    pub size: u64,
+    /// When the content changed, as whoever wrote it says: seconds since 1970, nanoseconds.
+    pub modified: (i64, i64),
+    /// When anything about it changed, by the kernel's own clock.
+    pub changed: (i64, i64),
+}
+
 /// An open file of a root.
 pub trait ReadSeek: io::Read + io::Seek + Send {}
 impl<T: io::Read + io::Seek + Send> ReadSeek for T {}
@@ -61,6 +78,11 @@ pub trait RootView {
 
     /// Names in a directory (links followed), sorted bytewise; empty when there is none.
     fn list(&self, dir: &RelPath) -> io::Result<Vec<Vec<u8>>>;
+
+    /// The stamp of a regular file, links of its parents followed; `None` where there is none, or a root has no such thing.
+    fn stamp(&self, _path: &RelPath) -> io::Result<Option<Stamp>> {
+        Ok(None)
+    }
 
     /// Extended attributes of a node, by name, sorted; never `trusted.overlay.*`.
     fn xattrs(&self, path: &RelPath) -> io::Result<Vec<(String, Vec<u8>)>>;
@@ -90,6 +112,9 @@ impl<T: RootView + ?Sized> RootView for Arc<T> {
     }
     fn list(&self, dir: &RelPath) -> io::Result<Vec<Vec<u8>>> {
         (**self).list(dir)
+    }
+    fn stamp(&self, path: &RelPath) -> io::Result<Option<Stamp>> {
+        (**self).stamp(path)
     }
     fn xattrs(&self, path: &RelPath) -> io::Result<Vec<(String, Vec<u8>)>> {
         (**self).xattrs(path)

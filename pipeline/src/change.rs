@@ -9,8 +9,8 @@ use xpkg_model::adaptation::LayerPolicy;
 use xpkg_model::{Dependency, Observer, Package, Spec};
 use xpkg_repos::FetchedPackage;
 use xpkg_repos::cache::Clean;
-use xpkg_resolver::Request;
 use xpkg_resolver::abi::RelrSupport;
+use xpkg_resolver::{Request, Upgrade};
 
 use crate::error::Error;
 use crate::identify::System;
@@ -81,7 +81,11 @@ impl Session {
             self.root.lock()?;
             let observer = Arc::clone(&self.observer);
             self.root.recover(observer.as_ref())?;
-            self.probe_relr()?;
+            self.libraries = None;
+            // What only takes away brings nothing that a loader must carry.
+            if !request.install.is_empty() || request.upgrade != Upgrade::None {
+                self.probe_relr()?;
+            }
         }
         self.prepare_with(request, &self.local, depth)
     }
@@ -92,7 +96,8 @@ impl Session {
         if self.relr_probe.is_some() || !foreign {
             return Ok(());
         }
-        let libraries = crate::libraries::scan(&self.root)?;
+        let libraries = Arc::new(crate::libraries::scan(&self.root, &self.cache)?);
+        self.libraries = Some(Arc::clone(&libraries));
         let loader = crate::space::loader(&self.root, &self.system, &libraries, None)?;
         if let (RelrSupport::Unknown(_), Some(runner)) = (loader.relr, self.root.script_runner()) {
             self.relr_probe = crate::relr_probe::run(&loader, runner, self.observer.as_ref());
@@ -120,6 +125,7 @@ impl Session {
             cache: &self.cache,
             transport: &self.transport,
             observer: self.observer.as_ref(),
+            libraries: self.libraries.clone(),
             relr_probe: self.relr_probe,
             layer: self.layer,
             permissions: self.permissions.clone(),
@@ -129,6 +135,7 @@ impl Session {
     /// Carries out a plan. It must have been prepared with [`Depth::Fetch`].
     pub fn apply(&mut self, prepared: &Prepared, apply: &Apply) -> Result<Applied, Error> {
         let observer = Arc::clone(&self.observer);
+        self.libraries = None;
         let now = self.options.now;
         let applied = apply_to(&mut self.root, &self.system, prepared, apply, now, observer.as_ref())?;
         // Downloads have served; on a router the cache is memory. Facts save the next run a download, but when the last

@@ -71,7 +71,7 @@ impl Session {
 
     /// `named`: files that were asked for by their paths, each judged on its own.
     fn check_paths(&self, paths: &[RelPath], named: &BTreeSet<RelPath>) -> Result<Vec<PackageVerdict>, Error> {
-        let libraries = crate::libraries::scan(&self.root)?;
+        let libraries = crate::libraries::scan(&self.root, &self.cache)?;
         let prospect = Prospect::new(&self.root);
         let (keys, owners) = (BTreeMap::new(), BTreeMap::new());
         let space = Space {

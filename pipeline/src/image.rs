@@ -85,6 +85,7 @@ pub fn build(build: &Build, observer: Arc<dyn Observer>) -> Result<Built, Error>
             cache: &cache,
             transport: &transport,
             observer,
+            libraries: None,
             relr_probe: None,
             layer: LayerPolicy::Auto,
             permissions: xpkg_install::Options { replace_applets: spec.packages.replace_applets, ..Default::default() },

@@ -8,6 +8,7 @@ use xpkg_formats::limits::Limits;
 use xpkg_model::elf::Kind;
 use xpkg_model::root::RootView;
 use xpkg_model::{ElfFacts, Provide, RelPath, version};
+use xpkg_repos::{Cache, Outlines};
 use xpkg_resolver::abi::{DEFAULT_SEARCH, parse_path_file};
 
 use crate::error::Error;
@@ -52,8 +53,33 @@ pub fn search_path(root: &dyn RootView) -> Result<Vec<String>, Error> {
     Ok(DEFAULT_SEARCH.map(str::to_owned).to_vec())
 }
 
-/// Everything in the search path that looks like a library, under the names by which it can be loaded.
-pub fn scan(root: &dyn RootView) -> Result<Vec<Library>, Error> {
+/// Everything in the search path that looks like a library, under the names by which it can be loaded. Reads only what the
+/// cache does not know or what has changed since.
+pub fn scan(root: &dyn RootView, cache: &Cache) -> Result<Vec<Library>, Error> {
+    scan_keeping(root, Outlines::open(cache), cache)
+}
+
+fn scan_keeping(root: &dyn RootView, mut known: Outlines, cache: &Cache) -> Result<Vec<Library>, Error> {
+    let found = scan_with(root, &mut |path| {
+        let stamp = root.stamp(path).map_err(Error::io(format!("reading {path}")))?;
+        if let Some(facts) = stamp.as_ref().and_then(|stamp| known.get(path, stamp)) {
+            return Ok(facts.map(Arc::new));
+        }
+        let facts = outline(root, path)?;
+        if let Some(stamp) = stamp {
+            known.put(path, stamp, facts.as_deref());
+        }
+        Ok(facts)
+    })?;
+    // A cache that cannot be written is no reason to stop.
+    let _ = known.close(cache);
+    Ok(found)
+}
+
+fn scan_with(
+    root: &dyn RootView,
+    outline: &mut dyn FnMut(&RelPath) -> Result<Option<Arc<ElfFacts>>, Error>,
+) -> Result<Vec<Library>, Error> {
     let mut by_file: BTreeMap<RelPath, Option<Arc<ElfFacts>>> = BTreeMap::new();
     let mut found: Vec<Library> = Vec::new();
     for dir in search_path(root)? {
@@ -68,7 +94,7 @@ pub fn scan(root: &dyn RootView) -> Result<Vec<Library>, Error> {
             let facts = match by_file.get(&real) {
                 Some(facts) => facts.clone(),
                 None => {
-                    let facts = outline(root, &real)?;
+                    let facts = outline(&real)?;
                     by_file.insert(real.clone(), facts.clone());
                     facts
                 }
@@ -100,4 +126,75 @@ pub fn outline(root: &dyn RootView, path: &RelPath) -> Result<Option<Arc<ElfFact
     Ok(file.and_then(|mut file| {
         xpkg_formats::elf::read_outline(&mut file, &path.to_string(), &Limits::default()).ok().flatten().map(Arc::new)
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::fs;
+    use std::io;
+
+    use xpkg_fixtures::elf::Elf;
+    use xpkg_install::live::{LiveRoot, Ownership};
+    use xpkg_model::root::{Node, ReadSeek, Stamp};
+
+    use super::*;
+
+    /// A root that remembers which libraries were opened.
+    struct Watched(LiveRoot, RefCell<Vec<String>>);
+
+    impl RootView for Watched {
+        fn node(&self, path: &RelPath) -> io::Result<Option<Node>> {
+            self.0.node(path)
+        }
+        fn real_path(&self, path: &RelPath, follow_last: bool) -> io::Result<RelPath> {
+            self.0.real_path(path, follow_last)
+        }
+        fn open(&self, path: &RelPath) -> io::Result<Option<Box<dyn ReadSeek>>> {
+            if path.to_string().contains(".so") {
+                self.1.borrow_mut().push(path.to_string());
+            }
+            self.0.open(path)
+        }
+        fn list(&self, dir: &RelPath) -> io::Result<Vec<Vec<u8>>> {
+            self.0.list(dir)
+        }
+        fn stamp(&self, path: &RelPath) -> io::Result<Option<Stamp>> {
+            self.0.stamp(path)
+        }
+        fn xattrs(&self, path: &RelPath) -> io::Result<Vec<(String, Vec<u8>)>> {
+            self.0.xattrs(path)
+        }
+    }
+
+    #[test]
+    fn a_library_is_read_again_when_it_has_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let lib = dir.path().join("root/usr/lib");
+        fs::create_dir_all(&lib).unwrap();
+        for name in ["liba.so.1", "libb.so.1"] {
+            fs::write(lib.join(name), Elf::library(name).build()).unwrap();
+        }
+        fs::write(lib.join("libc.so"), "/* a linker script */").unwrap();
+        let cache = Cache::open(dir.path().join("cache")).unwrap();
+        let root = Watched(LiveRoot::open(dir.path().join("root"), Ownership::Ignore).unwrap(), RefCell::default());
+        // Some time later: what was just written may change again unseen.
+        let later = || Outlines::open_at(&cache, i64::MAX);
+        let found = |known| {
+            let found = scan_keeping(&root, known, &cache).unwrap();
+            let names: Vec<(String, bool)> = found.into_iter().map(|l| (l.soname, l.facts.relr)).collect();
+            (names, std::mem::take(&mut *root.1.borrow_mut()))
+        };
+        let plain = [("liba.so.1".to_owned(), false), ("libb.so.1".to_owned(), false)];
+        let (first, opened) = found(later());
+        assert_eq!((first.as_slice(), opened.len()), (plain.as_slice(), 3));
+        assert_eq!(found(later()), (plain.to_vec(), Vec::new()));
+        fs::remove_file(lib.join("libb.so.1")).unwrap();
+        fs::write(lib.join("libb.so.1"), Elf::library("libb.so.1").relr().build()).unwrap();
+        let (third, opened) = found(later());
+        assert_eq!(third, [plain[0].clone(), ("libb.so.1".to_owned(), true)]);
+        assert_eq!(opened, ["/usr/lib/libb.so.1"]);
+        let (_, opened) = found(Outlines::open_at(&cache, 0));
+        assert_eq!(opened, Vec::<String>::new());
+    }
 }

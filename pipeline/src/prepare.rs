@@ -64,6 +64,8 @@ pub struct Ground<'a> {
     pub transport: &'a Transport,
     /// Who watches.
     pub observer: &'a dyn Observer,
+    /// The root's libraries, where somebody has read them already.
+    pub libraries: Option<Arc<Vec<Library>>>,
     /// What a probe under the root's loader said of DT_RELR.
     pub relr_probe: Option<bool>,
     /// What a person wants of private layers.
@@ -170,7 +172,10 @@ pub fn prepare(
 ) -> Result<Prepared, Error> {
     let native = ground.system.native;
     let mut installed = xpkg_install::installed::read(ground.root, native)?;
-    let libraries = crate::libraries::scan(ground.root)?;
+    let libraries = match &ground.libraries {
+        Some(known) => Arc::clone(known),
+        None => Arc::new(crate::libraries::scan(ground.root, ground.cache)?),
+    };
     prove_native_libraries(&mut installed, &libraries, native);
     let there = There { installed: &installed, libraries: &libraries };
     let first = crate::layer::placement(ground, &installed)?;

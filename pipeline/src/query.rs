@@ -229,7 +229,7 @@ impl Session {
         let spec: Spec =
             name.parse().map_err(|e: xpkg_model::dependency::DependencyError| Error::NotPossible(e.to_string()))?;
         let mut installed = self.installed()?;
-        let libraries = crate::libraries::scan(&self.root)?;
+        let libraries = crate::libraries::scan(&self.root, &self.cache)?;
         prove_native_libraries(&mut installed, &libraries, self.system.native);
         let ground = self.ground();
         let rules = crate::host::rules(&self.root)?;

@@ -12,6 +12,7 @@ use xpkg_repos::{Cache, Catalogue, FetchedPackage, Source, Transport};
 
 use crate::error::Error;
 use crate::identify::{System, identify};
+use crate::libraries::Library;
 
 /// Where a root keeps xpkg's cache: on OpenWrt `/var` is in memory, which is what a cache may cost there.
 const CACHE: &str = "var/cache/xpkg";
@@ -47,6 +48,8 @@ pub struct Session {
     pub(crate) local: Vec<Arc<FetchedPackage>>,
     pub(crate) permissions: xpkg_install::Options,
     pub(crate) layer: LayerPolicy,
+    /// The root's libraries as this run has read them; nothing after they may have changed.
+    pub(crate) libraries: Option<Arc<Vec<Library>>>,
     /// What a probe under the root's own loader said of DT_RELR; `None` where none was run.
     pub(crate) relr_probe: Option<bool>,
 }
@@ -81,6 +84,7 @@ impl Session {
             local: Vec::new(),
             permissions: xpkg_install::Options::default(),
             layer: LayerPolicy::Auto,
+            libraries: None,
             relr_probe: None,
         })
     }

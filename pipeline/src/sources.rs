@@ -82,7 +82,7 @@ pub struct KeyLine {
 
 /// The release of a world that fits a root, as `source add` takes it.
 pub(crate) fn fitting_release(ground: &Ground<'_>, ecosystem: Ecosystem) -> Option<String> {
-    let libraries = crate::libraries::scan(ground.root).ok()?;
+    let libraries = crate::libraries::scan(ground.root, ground.cache).ok()?;
     let loader = crate::space::loader(ground.root, ground.system, &libraries, None).ok()?;
     let musl = match loader.kind {
         xpkg_resolver::abi::LoaderKind::Musl { version } => version,

@@ -100,6 +100,10 @@ impl Cache {
         self.dir.join("facts.sqlite")
     }
 
+    pub(crate) fn outlines_path(&self) -> PathBuf {
+        self.dir.join("libraries")
+    }
+
     pub(crate) fn facts_lock(&self) -> MutexGuard<'_, Option<Connection>> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -132,6 +136,7 @@ impl Cache {
             journal.push("-journal");
             delete(&self.facts_path(), &mut cleaned)?;
             delete(Path::new(&journal), &mut cleaned)?;
+            delete(&self.outlines_path(), &mut cleaned)?;
         }
         if matches!(what, Clean::All | Clean::Everything) {
             self.empty("catalogue", &mut cleaned)?;

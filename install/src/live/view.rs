@@ -6,7 +6,7 @@ use std::io;
 use rustix::fs::{Dir, FileType, Mode, OFlags, Stat, major, minor, openat, readlinkat};
 use rustix::io::Errno;
 use xpkg_model::RelPath;
-use xpkg_model::root::{Node, NodeKind, ReadSeek, RootView};
+use xpkg_model::root::{Node, NodeKind, ReadSeek, RootView, Stamp};
 
 use super::{LiveRoot, walk};
 
@@ -34,6 +34,15 @@ impl RootView for LiveRoot {
         let walked = walk::walk(&self.root, path, true)?;
         let Some(parent) = walked.parent else { return Ok(None) };
         Ok(open_regular(&parent, walked.real.file_name())?.map(|file| Box::new(file) as Box<dyn ReadSeek>))
+    }
+
+    fn stamp(&self, path: &RelPath) -> io::Result<Option<Stamp>> {
+        let walked = walk::walk(&self.root, path, false)?;
+        let Some(parent) = walked.parent else { return Ok(None) };
+        let stat = walk::stat(&parent, walked.real.file_name())?;
+        Ok(stat
+            .filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+            .map(|stat| to_stamp(&stat)))
     }
 
     fn list(&self, dir: &RelPath) -> io::Result<Vec<Vec<u8>>> {
@@ -107,6 +116,18 @@ pub(super) fn open_regular(parent: impl rustix::fd::AsFd, name: &[u8]) -> io::Re
         }
         Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
         Err(e) => Err(e.into()),
+    }
+}
+
+fn to_stamp(stat: &Stat) -> Stamp {
+    // Field types differ between architectures; the values fit.
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+    Stamp {
+        device: stat.st_dev as u64,
+        inode: stat.st_ino as u64,
+        size: stat.st_size as u64,
+        modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+        changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
     }
 }
 
