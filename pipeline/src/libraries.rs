@@ -76,10 +76,10 @@ fn scan_keeping(root: &dyn RootView, mut known: Outlines, cache: &Cache) -> Resu
     Ok(found)
 }
 
-fn scan_with(
-    root: &dyn RootView,
-    outline: &mut dyn FnMut(&RelPath) -> Result<Option<Arc<ElfFacts>>, Error>,
-) -> Result<Vec<Library>, Error> {
+/// Gives the outline of a file.
+type Outline<'a> = &'a mut dyn FnMut(&RelPath) -> Result<Option<Arc<ElfFacts>>, Error>;
+
+fn scan_with(root: &dyn RootView, outline: Outline<'_>) -> Result<Vec<Library>, Error> {
     let mut by_file: BTreeMap<RelPath, Option<Arc<ElfFacts>>> = BTreeMap::new();
     let mut found: Vec<Library> = Vec::new();
     for dir in search_path(root)? {
