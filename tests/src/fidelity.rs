@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use xpkg_fixtures::real::{self, Chroot};
+use xpkg_fixtures::real::{self, Chroot, Output};
 use xpkg_fixtures::solver::{Case, write_apk_root};
 use xpkg_model::Dependency;
 use xpkg_resolver::native::apk::{
@@ -39,6 +39,17 @@ impl RealApk {
         let root = real::unpack_root(name).unwrap();
         let chroot = Chroot::new(root.path()).unwrap();
         Some(Self { generation, root, chroot, program })
+    }
+
+    /// The directory of its root.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Carries out a command line in its root, with the limit of time that questions have.
+    pub fn run(&self, line: &[&str]) -> Output {
+        let limited = format!("ulimit -t {SECONDS}; exec {} \"$@\" </dev/null", self.program);
+        self.chroot.run(["/bin/sh", "-c", limited.as_str(), "apk"].iter().chain(line)).unwrap()
     }
 
     /// What it answers, as text.

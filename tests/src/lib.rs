@@ -3,6 +3,7 @@
 //! For tests only; everything here panics when the machine does not do what a test needs.
 
 pub mod breadth;
+pub mod commits;
 pub mod damage;
 pub mod database;
 pub mod elf_lab;

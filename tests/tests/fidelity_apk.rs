@@ -4,6 +4,7 @@
 
 use xpkg_fixtures::solver::{Case, random_apk_case, reduce};
 use xpkg_resolver::native::apk::Generation;
+use xpkg_tests::commits::difference;
 use xpkg_tests::fidelity::{RealApk, never_ended, our_answer};
 
 /// Seeds of the suite: `XPKG_FIDELITY=FROM..TO` takes others (`just fidelity`).
@@ -12,10 +13,10 @@ const SEEDS: std::ops::Range<u64> = 1..301;
 /// How many differences are reduced and shown.
 const SHOWN: usize = 3;
 
-fn seeds() -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("XPKG_FIDELITY") else { return SEEDS };
-    let (from, to) = text.split_once("..").expect("XPKG_FIDELITY is FROM..TO");
-    from.parse().unwrap()..to.parse().unwrap()
+fn range(variable: &str) -> Option<std::ops::Range<u64>> {
+    let text = std::env::var(variable).ok()?;
+    let (from, to) = text.split_once("..").unwrap_or_else(|| panic!("{variable} is FROM..TO"));
+    Some(from.parse().unwrap()..to.parse().unwrap())
 }
 
 fn differs(case: &Case, generation: Generation, theirs: &str) -> bool {
@@ -25,7 +26,7 @@ fn differs(case: &Case, generation: Generation, theirs: &str) -> bool {
 
 fn compare(generation: Generation) {
     let Some(apk) = RealApk::new(generation) else { return };
-    let seeds: Vec<u64> = seeds().collect();
+    let seeds: Vec<u64> = range("XPKG_FIDELITY").unwrap_or(SEEDS).collect();
     let (mut endless, mut different) = (0, Vec::new());
     let mut shown = String::new();
     for chunk in seeds.chunks(100) {
@@ -51,6 +52,28 @@ fn compare(generation: Generation) {
     // Two of 5,000 were seen not to end; many more would mean that the limit cuts off answers.
     assert!(endless * 200 <= seeds.len(), "{endless} of {} universes had no answer in time", seeds.len());
     assert!(different.is_empty(), "seeds {different:?} of {} differ; the first ones, reduced:\n{shown}", seeds.len());
+}
+
+/// Seeds whose universes are really installed, unless `XPKG_COMMITS=FROM..TO` names others.
+const COMMITTED: std::ops::Range<u64> = 1..17;
+
+fn commit(generation: Generation) {
+    let Some(apk) = RealApk::new(generation) else { return };
+    let seeds = range("XPKG_COMMITS").unwrap_or(COMMITTED);
+    let count = seeds.end - seeds.start;
+    let different: Vec<String> = seeds.filter_map(|seed| difference(&apk, seed, &random_apk_case(seed))).collect();
+    let shown = different.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");
+    assert!(different.is_empty(), "{} of {count} universes end differently:\n{shown}", different.len());
+}
+
+#[test]
+fn apk_2_installs_alike() {
+    commit(Generation::V2);
+}
+
+#[test]
+fn apk_3_installs_alike() {
+    commit(Generation::V3);
 }
 
 #[test]

@@ -70,6 +70,42 @@ const BOTH: &[(As, &str)] = &[
     (Same, "fetch --url --simulate zlib"),
     (Same, "fetch --simulate zlib"),
     (Same, "--no-network update"),
+    (Same, "--repositories-file /nosuch list busybox"),
+    (Same, "--keys-dir /nosuch list -I busybox"),
+    (Same, "--timeout x --print-arch"),
+    (Same, "--wait x --print-arch"),
+    (Same, "-U search -x nosuch"),
+    (Same, "--cache-max-age 0 search -x nosuch"),
+    (Same, "--no-cache search -x busybox"),
+    (Same, "verify /nosuch"),
+    (Same, "version -q"),
+    (Same, "version -a busybox"),
+    (Same, "version -v -l ="),
+    (Same, "list -u"),
+    (Same, "list --orphaned"),
+    (Same, "list --origin busybox"),
+    (Same, "search -o busybox"),
+    (Same, "search -q busybox"),
+    (Same, "info -e"),
+    (Same, "info -R busybox"),
+    (Same, "info -d -s -w busybox nosuch"),
+    (Same, "info -w busybox* nosuch"),
+    (Same, "info -w nosuch*"),
+    (Same, "info -P /bin/sh"),
+    (Same, "info -w busybox>1"),
+    (Same, "info --license busybox"),
+    (Sorted, "audit --packages"),
+    (Same, "audit /usr/bin"),
+    (Same, "cache"),
+    (Same, "cache bogus"),
+    (Same, "cache download"),
+    (Same, "fetch nosuch"),
+    (Same, "fetch -R nosuch"),
+    (Same, "fetch -o /nosuch busybox"),
+    (Same, "fix nosuch"),
+    (Same, "upgrade nosuch"),
+    (Same, "add"),
+    (Same, "add zlib=1"),
 ];
 
 /// Those of apk 2.14.
@@ -82,6 +118,17 @@ const ALPINE: &[(As, &str)] = &[
     (Same, "-q add jq"),
     (Same, "--no-network add tmux"),
     (Same, "dot --installed zlib"),
+    (Same, "add !jq"),
+    (Same, "add jq"),
+    (Same, "add !tmux"),
+    (Same, "del tmux"),
+    (Same, "--no-cache -s add jq"),
+    (Same, "--arch armhf -s add oniguruma"),
+    (Same, "add jq>99"),
+    (Same, "add -s jq@nosuch"),
+    (Same, "-X http://127.0.0.1:1/x update"),
+    (Same, "-X http://127.0.0.1:1/x -s add jq"),
+    (Same, "search cmd:jq"),
 ];
 
 /// Those of apk 3.0.
@@ -106,6 +153,15 @@ const OPENWRT: &[(As, &str)] = &[
     (Same, "info --format json zlib"),
     (Same, "-q list -I"),
     (Same, "list --manifest -I"),
+    (Same, "add !iw"),
+    (Same, "add iw"),
+    (Same, "add !jq"),
+    (Same, "del jq"),
+    (Same, "del iw"),
+    (Same, "--cache-dir /nosuch update"),
+    (Same, "--arch armhf -s add iw"),
+    (Same, "query --fields bogus busybox"),
+    (Same, "query --available --fields name,version iw"),
 ];
 
 /// What both roots have to themselves: what was called how and when, locks, and the identity of a package without files, which
@@ -157,8 +213,16 @@ fn transcript(native: Ecosystem, own: &[(As, &str)]) {
             fs::write(root.list_file(), text.lines().next().unwrap()).unwrap();
         }
     }
+    let lines: Vec<_> = BOTH.iter().chain(own).copied().collect();
+    compare(&real_root, &our_root, &lines);
+    // And the real one is content with what we left.
+    our_root.ok(["apk", "fix"]);
+}
+
+/// Carries the same lines out on both; words, codes and ends must be the same.
+fn compare(real_root: &System, our_root: &System, all: &[(As, &str)]) {
     let mut wrong = Vec::new();
-    for (compare, line) in BOTH.iter().chain(own) {
+    for (compare, line) in all {
         let real = real_root.chroot.run(["apk"].into_iter().chain(words(line))).unwrap();
         let ours = ours(our_root.dir(), line);
         let same = real.status == ours.status
@@ -168,16 +232,14 @@ fn transcript(native: Ecosystem, own: &[(As, &str)]) {
             wrong.push(format!("apk {line}\n--- real {}\n--- ours {}", start(&real), start(&ours)));
         }
     }
-    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), BOTH.len() + own.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), all.len(), wrong.join("\n"));
 
     let (was, is) = (real::snapshot(real_root.dir()).unwrap(), real::snapshot(our_root.dir()).unwrap());
     let changes = real::diff(&was, &is).without(&OWN);
     assert!(changes.is_empty(), "the roots ended differently: {changes:?}");
     assert_eq!(real_root.databases(), our_root.databases(), "the databases ended differently");
-    // And the real one is content with what we left.
     let audit = our_root.ok(["apk", "audit", "--system"]);
     assert_eq!(lines(&audit.stdout, Sorted), lines(&real_root.ok(["apk", "audit", "--system"]).stdout, Sorted));
-    our_root.ok(["apk", "fix"]);
 }
 
 #[test]
@@ -188,6 +250,39 @@ fn alpine_hears_what_apk_2_says() {
 #[test]
 fn openwrt_hears_what_apk_3_says() {
     transcript(Ecosystem::Openwrt, OPENWRT);
+}
+
+/// Command lines on a root of OpenWrt that has Alpine's jq: to apk it is a package like others.
+const FOREIGN: &[(As, &str)] = &[
+    (Same, "list -I"),
+    (Same, "info -L jq"),
+    (Same, "info -W /usr/bin/jq"),
+    (Same, "policy jq"),
+    (Same, "query --installed jq"),
+    (Same, "version"),
+    (Same, "upgrade -s"),
+    (Same, "upgrade"),
+    (Sorted, "audit"),
+    (Same, "audit --system"),
+    (Same, "fix -r jq"),
+    (Same, "del oniguruma"),
+    (Same, "add iw"),
+    (Same, "del iw"),
+    (Same, "del jq"),
+    (Same, "list -I"),
+];
+
+#[test]
+fn foreign_packages_are_packages_like_others() {
+    let (Some(real_root), Some(our_root)) = (System::openwrt(), System::openwrt()) else { return };
+    for root in [&real_root, &our_root] {
+        let xpkg = root.xpkg();
+        root.add_foreign_sources(&xpkg);
+        xpkg.ok(["update"]);
+        xpkg.ok(["install", "alpine:jq"]);
+    }
+    compare(&real_root, &our_root, FOREIGN);
+    assert!(!our_root.has("usr/bin/jq"));
 }
 
 /// apk-tools' own suite works on bare directories: no release file, an architecture given, repositories beside.

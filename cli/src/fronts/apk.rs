@@ -62,6 +62,16 @@ impl Call {
             }
             other => other?,
         };
+        if let Some(why) = &database.unread {
+            let file = self.options.value("repositories-file").unwrap_or_default();
+            if self.apk3() {
+                self.talk.error(&format!("failed to read repositories: {file}: {why}"));
+            } else {
+                self.talk.error(&format!("failed to read repositories: {file}"));
+                self.talk
+                    .message("NOTE: --repositories-file is relative to the startup directory since apk 2.12.0_rc2");
+            }
+        }
         for warning in database.warnings() {
             self.talk.warning(&warning);
         }

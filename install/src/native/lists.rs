@@ -3,12 +3,17 @@
 
 use xpkg_model::Dependency;
 
-/// Sets and removes entries of `/etc/apk/world`.
+/// Sets and removes entries of `/etc/apk/world`. A name has one entry: what is set takes the place of a conflict with it, and
+/// the other way round. `!NAME` removes a conflict, `NAME` never does.
 pub(super) fn edit_world(text: &str, set: &[Dependency], remove: &[String]) -> String {
-    let named = |token: &str, name: &str| token.parse::<Dependency>().is_ok_and(|d| d.name == name && !d.conflict);
+    let named = |token: &str, name: &str| token.parse::<Dependency>().is_ok_and(|d| d.name == name);
+    let is = |token: &str, entry: &str| match entry.strip_prefix('!') {
+        Some(name) => token.starts_with('!') && named(token, name),
+        None => !token.starts_with('!') && named(token, entry),
+    };
     let mut lines: Vec<String> = Vec::new();
     for line in text.split_inclusive('\n') {
-        let gone = |token: &str| remove.iter().any(|name| named(token, name));
+        let gone = |token: &str| remove.iter().any(|entry| is(token, entry));
         if line.split_ascii_whitespace().any(gone) {
             let kept: Vec<&str> = line.split_ascii_whitespace().filter(|token| !gone(token)).collect();
             if !kept.is_empty() {
@@ -81,6 +86,9 @@ mod tests {
         assert_eq!(edit_world("a\njq\nz\n", &[dep("jq=2")], &[]), "a\njq=2\nz\n");
         assert_eq!(edit_world("a jq z\n", &[], &["jq".into()]), "a z\n");
         assert_eq!(edit_world("!jq\n", &[], &["jq".into()]), "!jq\n");
+        assert_eq!(edit_world("a\n!jq\nz\n", &[], &["!jq".into()]), "a\nz\n");
+        assert_eq!(edit_world("a\n!jq\nz\n", &[dep("jq")], &[]), "a\njq\nz\n");
+        assert_eq!(edit_world("a\njq\n", &[dep("!jq")], &[]), "a\n!jq\n");
     }
 
     #[test]

@@ -241,7 +241,8 @@ fn world(
         }
     }
     for spec in input.unmark.iter().filter(native) {
-        changes.world_remove.push(spec.dependency.name.clone());
+        let conflict = if spec.dependency.conflict { "!" } else { "" };
+        changes.world_remove.push(format!("{conflict}{}", spec.dependency.name));
     }
     let marked: BTreeSet<&str> = input.mark.iter().filter(native).map(|spec| spec.dependency.name.as_str()).collect();
     for step in input.plan.incoming().filter(|s| s.explicit && s.package.ecosystem == input.native) {

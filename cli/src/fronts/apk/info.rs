@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use xpkg_model::{Dependency, RelPath};
+use xpkg_pipeline::front::apk::pattern::{is_pattern, matches};
 use xpkg_pipeline::front::apk::{Database, Known, Need};
 
 use super::talk::{description, size};
@@ -14,11 +15,12 @@ pub(super) fn run(call: &Call) -> Outcome {
     if call.apk3() && (options.has("format") || options.has("fields")) {
         return query::info(call);
     }
-    let database = call.open(Need::default())?;
+    let only_installed = options.has("who-owns") || options.has("exists");
+    let database = call.open(Need { without_repositories: only_installed, ..Need::default() })?;
     if options.has("who-owns") {
         return Ok(owners(call, &database));
     }
-    if options.arguments.is_empty() {
+    if options.arguments.is_empty() && !options.has("exists") {
         for known in database.universe.all_installed() {
             call.talk.print(&match call.talk.verbosity() {
                 ..=1 => known.package.name.clone(),
@@ -33,17 +35,30 @@ pub(super) fn run(call: &Call) -> Outcome {
     }
     let mut missing = 0;
     for name in &options.arguments {
-        let asked: Dependency = name.parse().unwrap_or_else(|_| Dependency::any(name.as_str()));
-        let found: Vec<&Known> =
-            database.universe.named(&asked.name).iter().filter(|k| k.package.meets_by_name(&asked)).collect();
-        if found.is_empty() {
+        let found = called(call, &database, name);
+        if found.is_empty() && !is_pattern(name) {
             missing += 1;
         }
         for known in found {
             show(call, &database, known);
         }
     }
-    Ok(missing)
+    // A pattern may match nothing, and apk 2 then counts no other name either.
+    let counts = call.apk3() || !options.arguments.iter().any(|name| is_pattern(name));
+    Ok(if counts { missing } else { 0 })
+}
+
+/// The packages that a word of the command line means: those that have or provide the name, or whose name the pattern matches;
+/// patterns match provided names with apk 2 only.
+fn called<'a>(call: &Call, database: &'a Database, name: &str) -> Vec<&'a Known> {
+    let universe = &database.universe;
+    if is_pattern(name) {
+        let provided = |k: &Known| !call.apk3() && k.package.provides.iter().any(|p| matches(name, &p.name));
+        return universe.all().filter(|k| matches(name, &k.package.name) || provided(k)).collect();
+    }
+    let mut found: Vec<&Known> = universe.providers(name).into_iter().map(|(known, _)| known).collect();
+    found.sort_by(|a, b| a.package.name.cmp(&b.package.name));
+    found
 }
 
 fn exists(call: &Call, database: &Database) -> usize {

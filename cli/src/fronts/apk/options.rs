@@ -290,7 +290,8 @@ impl Options {
             clean_protected: self.is_off("clean-protected"),
             usermode: self.has("usermode") || self.has("no-chown"),
             initdb: self.has("initdb"),
-            timeout: number("timeout")?,
+            // apk reads what is no number as none.
+            timeout: self.value("timeout").and_then(|text| text.parse().ok()),
             now: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_secs()),
         })
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use xpkg_model::Dependency;
 use xpkg_pipeline::front::apk::change::{Add, LocalFiles, Verb};
 use xpkg_pipeline::front::apk::{Database, Error, Known, Need, Refresh, Standing};
 
@@ -85,7 +86,8 @@ pub(super) fn fetch(call: &Call) -> Outcome {
     if options.has("recursive") || options.has("world") {
         match needed(call, &database)? {
             Ok(all) => wanted = all,
-            Err(count) => return Ok(count),
+            // apk 3 says why and ends well all the same.
+            Err(count) => return Ok(if call.apk3() { 0 } else { count }),
         }
     } else {
         for name in &options.arguments {
@@ -99,11 +101,18 @@ pub(super) fn fetch(call: &Call) -> Outcome {
             }
         }
     }
+    // What cannot be had keeps the rest from being fetched.
+    if failed > 0 {
+        return Ok(failed);
+    }
     let after: u64 = options.value("built-after").and_then(|t| t.parse().ok()).unwrap_or(0);
     let dir = PathBuf::from(options.value("output").unwrap_or("."));
     for known in wanted.iter().filter(|k| k.package.build_time >= after) {
         if options.has("stdout") {
-            database.fetch_to(known, &mut std::io::stdout())?;
+            if let Err(error) = database.fetch_to(known, &mut std::io::stdout()) {
+                call.talk.error(&super::words_of(&error));
+                failed += 1;
+            }
             continue;
         }
         if database.is_fetched(known, &dir) {
@@ -116,6 +125,12 @@ pub(super) fn fetch(call: &Call) -> Outcome {
         if simulate {
             continue;
         }
+        if !dir.is_dir() {
+            // apk goes on with the directory that it could not open.
+            call.talk.error(&format!("{}: Bad file descriptor", known.id()));
+            failed += 1;
+            continue;
+        }
         if let Err(error) = database.fetch_into(known, &dir) {
             call.talk.error(&super::words_of(&error));
             failed += 1;
@@ -126,15 +141,28 @@ pub(super) fn fetch(call: &Call) -> Outcome {
 
 /// What the arguments need on an empty root, by name.
 fn needed(call: &Call, database: &Database) -> Result<Result<Vec<Known>, usize>, Error> {
-    let mut wanted = Vec::new();
+    let mut wanted: Vec<Dependency> = Vec::new();
     if call.options.has("world") {
         wanted.extend(database.world_of_root()?);
     }
     for name in &call.options.arguments {
         wanted.push(name.parse().map_err(|_| Error::Said(format!("{name}: no such constraint")))?);
     }
-    let answer = database.decide(&Verb::Add(Add { wanted, ..Add::default() }), &LocalFiles::default(), 50);
+    let answer =
+        database.decide(&Verb::Add(Add { wanted: wanted.clone(), ..Add::default() }), &LocalFiles::default(), 50);
     let Some(plan) = answer.plan else {
+        if !call.apk3() {
+            // apk 2 asks for one after the other, and counts each that fails twice.
+            let fails = |name: &&Dependency| {
+                let one = Verb::Add(Add { wanted: vec![(*name).clone()], ..Add::default() });
+                database.decide(&one, &LocalFiles::default(), 50).plan.is_none()
+            };
+            let failing: Vec<&Dependency> = wanted.iter().filter(fails).collect();
+            for name in &failing {
+                call.talk.message(&format!("{}: unable to select package (or its dependencies)", name.name));
+            }
+            return Ok(Err(2 * failing.len()));
+        }
         super::change::say(call, &answer);
         return Ok(Err(usize::try_from(answer.status).unwrap_or(1)));
     };

@@ -36,8 +36,8 @@ pub(super) fn run(call: &Call) -> Outcome {
 fn compare(call: &Call, database: &Database) {
     let arguments = &call.options.arguments;
     let limit = call.options.value("limit").map(str::to_owned).or_else(|| {
-        // Everything is shown when something is named, or much is wanted.
-        (arguments.is_empty() && call.talk.verbosity() < 2).then(|| "<".to_owned())
+        // Everything is shown when something is named, when much is wanted and when only names are.
+        (arguments.is_empty() && call.talk.verbosity() == 1).then(|| "<".to_owned())
     });
     let named = |known: &&Known| arguments.is_empty() || arguments.iter().any(|a| matches(a, &known.package.name));
     let mut rows = Vec::new();

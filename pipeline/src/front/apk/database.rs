@@ -61,6 +61,8 @@ pub struct Database {
     pub installed: Vec<InstalledRecord>,
     /// What a person asked for.
     pub world: Vec<Dependency>,
+    /// Why the file of `--repositories-file` could not be read.
+    pub unread: Option<String>,
     /// Every package that is installed or offered.
     pub universe: Universe,
     /// What each repository offers, in its index's order.
@@ -107,14 +109,28 @@ impl Database {
         }
         let arches = arches(&root, &settings)?;
         let main = arches.first().cloned().unwrap_or_default();
-        let places = if need.without_repositories { Vec::new() } else { places::load(&root, &settings, &main)? };
+        let places::Places { all: places, unread } = match need.without_repositories {
+            true => places::Places::default(),
+            false => places::load(&root, &settings, &main)?,
+        };
+        let cache = cache(&root, &settings)?;
+        // apk 2 makes the directory, apk 3 wants it to be there.
+        if settings.cache_dir.is_some() && generation == Generation::Apk3 {
+            let there = root.node(&cache).map_err(Error::io("reading the cache"))?.is_some();
+            if !there {
+                return Err(Error::Database {
+                    doing: "Unable to setup the cache",
+                    why: "No such file or directory".to_owned(),
+                });
+            }
+        }
         let mut transport = xpkg_repos::transport::Options { no_network: settings.no_network, ..Default::default() };
         if let Some(seconds) = settings.timeout {
             transport.timeout = std::time::Duration::from_secs(seconds.clamp(1, 3600));
         }
         let mut database = Self {
             keys: keys::keyring(&root, settings.keys_dir.as_deref())?,
-            cache: cache(&root, &settings)?,
+            cache,
             transport: Transport::new(transport),
             universe: Universe::default(),
             offers: Vec::new(),
@@ -122,6 +138,7 @@ impl Database {
             generation,
             arches,
             places,
+            unread,
             installed,
             world,
             native,
@@ -206,11 +223,13 @@ fn create(root: &mut LiveRoot, settings: &Settings, observer: &dyn Observer) -> 
 
 /// What may be installed: `--arch`, else `/etc/apk/arch`, else what this program was built for.
 pub(super) fn arches(root: &LiveRoot, settings: &Settings) -> Result<Vec<String>, Error> {
-    if !settings.arch.is_empty() {
-        return Ok(settings.arch.clone());
-    }
     let path = RelPath::literal(db::ARCH);
     let text = root.read(&path, MAX_TEXT).map_err(Error::io(format!("reading {path}")))?.unwrap_or_default();
+    // apk 2 keeps to what the root was made for.
+    let fixed = !settings.initdb && !text.trim_ascii().is_empty() && of_root(root).0 == Generation::Apk2;
+    if !settings.arch.is_empty() && !fixed {
+        return Ok(settings.arch.clone());
+    }
     let words: Vec<String> = String::from_utf8_lossy(&text).split_ascii_whitespace().map(str::to_owned).collect();
     Ok(if words.is_empty() { own_arch().map(str::to_owned).into_iter().collect() } else { words })
 }

@@ -52,6 +52,9 @@ pub(crate) fn native_words(error: &xpkg_repos::Error) -> String {
         E::NotFound { .. } => "No such file or directory".to_owned(),
         E::Unsigned { .. } | E::UnknownKey { .. } => "UNTRUSTED signature".to_owned(),
         E::BadSignature { .. } => "BAD signature".to_owned(),
+        E::Network { reason, .. } if reason.contains("Connection refused") => {
+            "could not connect to server (check repositories file)".to_owned()
+        }
         E::NoNetwork { .. } | E::Network { .. } => "network error (check Internet connection and firewall)".to_owned(),
         E::Status { status, .. } if *status == 403 => "Permission denied".to_owned(),
         E::Status { .. } => "unexpected HTTP status".to_owned(),

@@ -102,6 +102,10 @@ impl Database {
             Refresh::WhenOld => self.settings.force_refresh || age.is_none_or(|age| age >= self.settings.cache_max_age),
             Refresh::Always => true,
         };
+        if self.settings.no_cache && !self.settings.no_network {
+            // Nothing is kept, so that even a simulation has to ask.
+            return Ok(settle("opening", self.fetch_index(&path, &what)));
+        }
         if wanted && online && !self.settings.no_network {
             return Ok(match self.fetch_index(&path, &what) {
                 Ok(index) => (Standing::Read, Some(index)),
@@ -125,7 +129,7 @@ impl Database {
     fn cached(&self, path: &RelPath, what: &str) -> Result<Index, RepoError> {
         let missing = || RepoError::NotFound { url: what.to_owned() };
         let failed = |source| RepoError::Io { what: what.to_owned(), source };
-        if self.settings.no_cache || self.root.node(path).map_err(failed)?.is_none() {
+        if self.root.node(path).map_err(failed)?.is_none() {
             return Err(missing());
         }
         let file = self.root.outside(path).map_err(|_| missing())?;

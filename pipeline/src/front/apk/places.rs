@@ -1,5 +1,7 @@
 //! Where a run of the front takes packages from: the root's repository files and `--repository`. Reads no index.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use xpkg_formats::apk::db::Generation;
@@ -8,6 +10,7 @@ use xpkg_formats::keys::Hash;
 use xpkg_model::root::RootView;
 use xpkg_model::{Package, RelPath, identity};
 
+use super::error::io_words;
 use super::{Error, Settings};
 
 /// Largest repository file.
@@ -98,10 +101,20 @@ impl Place {
     }
 }
 
-/// Every repository of a run: those of the command line first, as apk counts them.
-pub(super) fn load(root: &dyn RootView, settings: &Settings, arch: &str) -> Result<Vec<Place>, Error> {
+/// The repositories of a run.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// In apk's order.
+    pub(super) all: Vec<Place>,
+    /// Why the file of `--repositories-file` could not be read.
+    pub(super) unread: Option<String>,
+}
+
+/// Every repository of a run: those of the command line first, as apk counts them. A file given that cannot be read leaves the
+/// run without those that it would have named, as it does with apk.
+pub(super) fn load(root: &dyn RootView, settings: &Settings, arch: &str) -> Result<Places, Error> {
     let mut vars = Variables::new(arch);
-    let mut lines = Vec::new();
+    let (mut lines, mut unread) = (Vec::new(), None);
     for text in &settings.repositories {
         lines.extend(repositories::parse(given(text)?.as_bytes(), "--repository", &mut vars)?);
     }
@@ -109,8 +122,11 @@ pub(super) fn load(root: &dyn RootView, settings: &Settings, arch: &str) -> Resu
         lines.extend(repositories::parse(text.as_bytes(), "--repository-config", &mut vars)?);
     }
     if let Some(file) = &settings.repositories_file {
-        let bytes = std::fs::read(file).map_err(Error::io(format!("reading {}", file.display())))?;
-        lines.extend(repositories::parse(&bytes, &file.display().to_string(), &mut vars)?);
+        let mut bytes = Vec::new();
+        match File::open(file).and_then(|f| f.take(MAX_FILE).read_to_end(&mut bytes)) {
+            Ok(_) => lines.extend(repositories::parse(&bytes, &file.display().to_string(), &mut vars)?),
+            Err(error) => unread = Some(io_words(&error)),
+        }
     } else {
         for file in files(root)? {
             let bytes = root.read(&file, MAX_FILE).map_err(Error::io(format!("reading {file}")))?;
@@ -125,7 +141,7 @@ pub(super) fn load(root: &dyn RootView, settings: &Settings, arch: &str) -> Resu
             places.push(place);
         }
     }
-    Ok(places)
+    Ok(Places { all: places, unread })
 }
 
 /// `[@tag] URL` or a path of this machine, relative ones included; a path to a file is an index whatever its name.

@@ -62,7 +62,9 @@ impl Place {
             conf.arches.insert(0, conf::Arch { name: name.clone(), text: text.clone() });
         }
         let (dests, default, only) = destinations(&conf, options, &prefix)?;
-        let lists = options.lists_dir.clone().unwrap_or_else(|| conf.lists_dir().to_owned());
+        // The configuration's word counts before that of the command line (opkg, `libopkg/opkg_conf.c`).
+        let given = conf.lists_dir.clone().or_else(|| options.lists_dir.clone());
+        let lists = given.unwrap_or_else(|| conf.lists_dir().to_owned());
         let lists_dir = if offline { format!("{prefix}/{lists}") } else { lists };
         let verbosity = options.verbosity.or_else(|| conf.option("verbosity")?.parse().ok()).unwrap_or(1);
         let mut place = Self {

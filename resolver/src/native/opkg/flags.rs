@@ -61,7 +61,7 @@ impl Flags {
     /// `obsolete`.
     pub const OBSOLETE: u32 = 32;
     /// `user`: a person named it.
-    pub const USER: u32 = 128;
+    pub const USER: u32 = 256;
     /// Known in full. Lasts for one run.
     pub const DETAIL: u32 = 512;
 
