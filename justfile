@@ -30,6 +30,7 @@ fuzz seconds="60":
 docs:
     cargo doc --workspace --no-deps --document-private-items
 
-# Our apk decisions beside the real apk's on universes of these seeds (needs root and XPKG_REAL_DATA)
-fidelity seeds="1..5001":
-    XPKG_FIDELITY={{seeds}} cargo test --release -p xpkg-tests --test fidelity_apk
+# Our apk decisions beside the real apk's on universes of these seeds, and what is left of those that are really installed
+# (needs root and XPKG_REAL_DATA)
+fidelity seeds="1..5001" commits="1..301":
+    XPKG_FIDELITY={{seeds}} XPKG_COMMITS={{commits}} cargo test --release -p xpkg-tests --test fidelity_apk

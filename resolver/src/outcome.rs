@@ -46,7 +46,31 @@ pub(crate) fn solution(universe: &mut Universe<'_>, answer: &Answer) -> Solution
     let gone = gone(&problem, &removed, &orphans);
     let mut notes: BTreeSet<String> = universe.notes.clone();
     notes.extend(present.iter().filter_map(|m| held_back(universe, *m)));
+    notes.extend(met_otherwise(&problem, &universe.targets, &kept));
     Solution { kept, gone, notes: notes.into_iter().collect(), now_explicit: asked.into_iter().collect() }
+}
+
+/// What needed a package that the request takes away and has another giver: opkg refuses such a removal, and a person should
+/// know why this one goes on.
+fn met_otherwise(problem: &Problem<'_>, targets: &Targets, kept: &[Kept]) -> Vec<String> {
+    let requested = targets.removed.iter().filter(|(_, why)| why.is_none());
+    let gone: Vec<&Arc<Package>> =
+        requested.filter_map(|((e, n), _)| problem.installed.get(*e, n)).map(|p| &p.package).collect();
+    let mut notes = Vec::new();
+    for package in kept.iter().filter(|k| k.unchanged && !gone.is_empty()).map(|k| &k.package) {
+        for wanted in package.requirements().flat_map(|r| r.alternatives()) {
+            let meets = |p: &&Arc<Package>| p.ecosystem == package.ecosystem && p.meets(wanted);
+            let Some(left) = gone.iter().copied().find(meets) else { continue };
+            let Some(giver) = kept.iter().map(|k| &k.package).find(meets) else { continue };
+            notes.push(format!(
+                "{} needs {wanted}: without {}, {} gives it",
+                scoped(package),
+                scoped(left),
+                titled(giver)
+            ));
+        }
+    }
+    notes
 }
 
 /// Installed packages whose place another one takes, with the reason in words.

@@ -6,7 +6,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use xpkg_formats::Limits;
-use xpkg_formats::apk::db::{InstalledRecord, Trigger, read_installed, read_scripts};
+use xpkg_formats::apk::db::{InstalledRecord, Trigger, name_order, read_installed, read_scripts};
 use xpkg_model::Ecosystem;
 use xpkg_model::identity::q1;
 
@@ -36,10 +36,15 @@ impl Databases {
         let open = |path: &str| fs::File::open(root.join(path)).map(BufReader::new);
         let text = |path: &str| fs::read_to_string(root.join(path)).unwrap();
         let mut installed: BTreeMap<String, InstalledRecord> = BTreeMap::new();
+        let mut before: Option<String> = None;
         let mut sink = |record: InstalledRecord| {
             // Both generations of apk write it so.
-            let last = installed.last_key_value().map(|(name, _)| name);
-            assert!(last.is_none_or(|last| *last <= record.package.name), "not sorted: {last:?}");
+            let last = before.replace(record.package.name.clone());
+            let last = last.as_deref();
+            assert!(
+                last.is_none_or(|last| name_order(last) <= name_order(&record.package.name)),
+                "not sorted: {last:?}"
+            );
             let twice = installed.insert(record.package.name.clone(), record);
             assert!(twice.is_none(), "on record twice: {twice:?}");
             Ok(())

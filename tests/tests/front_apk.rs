@@ -77,6 +77,7 @@ const BOTH: &[(As, &str)] = &[
     (Same, "-U search -x nosuch"),
     (Same, "--cache-max-age 0 search -x nosuch"),
     (Same, "--no-cache search -x busybox"),
+    (Same, "--no-cache upgrade -s"),
     (Same, "verify /nosuch"),
     (Same, "version -q"),
     (Same, "version -a busybox"),
@@ -128,6 +129,8 @@ const ALPINE: &[(As, &str)] = &[
     (Same, "add -s jq@nosuch"),
     (Same, "-X http://127.0.0.1:1/x update"),
     (Same, "-X http://127.0.0.1:1/x -s add jq"),
+    (Same, "-X http://127.0.0.1:1/x upgrade"),
+    (Same, "-X http://127.0.0.1:1/x upgrade -s --ignore busybox"),
     (Same, "search cmd:jq"),
 ];
 
@@ -159,7 +162,6 @@ const OPENWRT: &[(As, &str)] = &[
     (Same, "del jq"),
     (Same, "del iw"),
     (Same, "--cache-dir /nosuch update"),
-    (Same, "--arch armhf -s add iw"),
     (Same, "query --fields bogus busybox"),
     (Same, "query --available --fields name,version iw"),
 ];

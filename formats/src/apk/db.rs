@@ -27,6 +27,11 @@ pub use scripts::{Script, ScriptsWriter, read_scripts};
 pub use triggers::Trigger;
 pub use write::{write_header, write_record};
 
+/// What apk sorts names by in its database and its `world`: letters of either case alike (seen with 2.14.0 and 3.0.5).
+pub fn name_order(name: &str) -> (String, &str) {
+    (name.to_ascii_lowercase(), name)
+}
+
 /// The installed packages and their files.
 pub const INSTALLED: &str = "lib/apk/db/installed";
 /// Which package wants to know about which directory.

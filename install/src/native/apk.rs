@@ -128,21 +128,21 @@ impl NativeApk {
             return Ok(BTreeSet::new());
         }
         let mut out = SpooledTempFile::new(SPOOL);
-        let mut add: BTreeMap<&str, &InstalledRecord> =
-            changes.add.iter().map(|r| (r.record.package.name.as_str(), &r.record)).collect();
+        let mut add: BTreeMap<_, &InstalledRecord> =
+            changes.add.iter().map(|r| (db::name_order(&r.record.package.name), &r.record)).collect();
         let mut removed = BTreeSet::new();
         self.each(target, &mut |mut record| {
             let name = record.package.name.clone();
-            // Both generations keep the database sorted by name (seen with 2.14.0 and 3.0.5).
+            // Both generations keep the database sorted by name.
             while let Some((first, new)) = add.first_key_value()
-                && *first < name.as_str()
+                && *first < db::name_order(&name)
             {
                 db::write_record(&mut out, new)?;
                 add.pop_first();
             }
             if changes.remove.contains(&name) {
                 removed.extend(record.package.identity.map(|id| id.prefix()));
-                if let Some(new) = add.remove(name.as_str()) {
+                if let Some(new) = add.remove(&db::name_order(&name)) {
                     db::write_record(&mut out, new)?;
                 }
                 return Ok(());

@@ -1,6 +1,7 @@
 //! The line files beside apk's database, `world` and `arch`: edited line by line, so that what a person wrote otherwise
 //! than apk would stays as it is. Pure text.
 
+use xpkg_formats::apk::db::name_order;
 use xpkg_model::Dependency;
 
 /// Sets and removes entries of `/etc/apk/world`. A name has one entry: what is set takes the place of a conflict with it, and
@@ -35,7 +36,7 @@ pub(super) fn edit_world(text: &str, set: &[Dependency], remove: &[String]) -> S
         if let Some(last) = lines.last_mut().filter(|line| !line.ends_with('\n')) {
             last.push('\n');
         }
-        let after = |line: &String| line.parse_first().is_some_and(|name| name > dep.name);
+        let after = |line: &String| line.parse_first().is_some_and(|name| name_order(&name) > name_order(&dep.name));
         let at = lines.iter().position(after).unwrap_or(lines.len());
         lines.insert(at, format!("{entry}\n"));
     }
@@ -89,6 +90,7 @@ mod tests {
         assert_eq!(edit_world("a\n!jq\nz\n", &[], &["!jq".into()]), "a\nz\n");
         assert_eq!(edit_world("a\n!jq\nz\n", &[dep("jq")], &[]), "a\njq\nz\n");
         assert_eq!(edit_world("a\njq\n", &[dep("!jq")], &[]), "a\n!jq\n");
+        assert_eq!(edit_world("a\nb\n", &[dep("B2"), dep("A")], &[]), "A\na\nb\nB2\n");
     }
 
     #[test]

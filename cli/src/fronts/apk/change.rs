@@ -32,6 +32,9 @@ pub(super) fn run(call: &Call) -> Outcome {
         }
     }
     let mut database = call.open_as(need, settings)?;
+    if verb == "upgrade" {
+        database.check_complete()?;
+    }
     call.talk.begin_log();
     let mut files = LocalFiles::default();
     let asked = ask(call, &database, &mut files)?;

@@ -8,7 +8,9 @@ use super::talk::description;
 use super::{Call, Outcome};
 
 pub(super) fn run(call: &Call) -> Outcome {
-    let database = call.open(Need::default())?;
+    // apk 3 looks at no repository for what is installed.
+    let without_repositories = call.apk3() && only_installed(call);
+    let database = call.open(Need { without_repositories, ..Need::default() })?;
     let patterns = &call.options.arguments;
     for known in database.universe.all() {
         let Some(prefix) = found(call, known, patterns) else { continue };
@@ -20,6 +22,11 @@ pub(super) fn run(call: &Call) -> Outcome {
         }
     }
     Ok(0)
+}
+
+fn only_installed(call: &Call) -> bool {
+    let has = |name| call.options.has(name);
+    has("installed") && !["upgradable", "orphaned", "available"].into_iter().any(has)
 }
 
 /// Whether a package is asked for, and what stands before it.
@@ -51,7 +58,9 @@ fn keeps(call: &Call, database: &Database, known: &Known) -> bool {
     if options.has("installed") && known.installed.is_none() || options.has("available") && !offered {
         return false;
     }
-    if options.has("orphaned") && (known.installed.is_none() || offered) {
+    // What a repository offers in any version is no orphan.
+    let known_there = || database.universe.named(&known.package.name).iter().any(|k| !k.places.is_empty());
+    if options.has("orphaned") && (known.installed.is_none() || known_there()) {
         return false;
     }
     !options.has("upgradable") || older(database, known).is_some()

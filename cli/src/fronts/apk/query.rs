@@ -41,7 +41,10 @@ fn answer(call: &Call, default: &[&'static str]) -> Outcome {
     }
     let need = Need {
         without_state: from == "repositories" || from == "none",
-        without_repositories: from == "installed" || from == "none" && options.values("repository").is_empty(),
+        without_repositories: from == "installed"
+            // What is installed is in the database.
+            || options.has("installed") && !options.has("available") && !options.has("upgradable")
+            || from == "none" && options.values("repository").is_empty(),
         ..Need::default()
     };
     let database = call.open(need)?;

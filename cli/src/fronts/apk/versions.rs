@@ -49,16 +49,17 @@ fn compare(call: &Call, database: &Database) {
         }
         let tag = newest.and_then(|n| n.places.first()).and_then(|at| database.places.get(*at)?.tag.clone());
         let tag = tag.map_or(String::new(), |t| format!("@{t}"));
-        rows.push((known.id(), sign, newest.map_or(String::new(), |n| n.package.version.clone()), tag));
+        rows.push((known, sign, newest.map_or(String::new(), |n| n.package.version.clone()), tag));
     }
     // apk 3 makes the column as wide as what it holds.
-    let width = rows.iter().map(|(id, ..)| id.len() + 1).max().filter(|_| call.apk3()).unwrap_or(0).max(COLUMN);
+    let width =
+        rows.iter().map(|(known, ..)| known.id().len() + 1).max().filter(|_| call.apk3()).unwrap_or(0).max(COLUMN);
     call.talk.message(&format!("{:<left$}{}", "Installed:", "Available:", left = width + 2));
-    for (id, sign, version, tag) in rows {
+    for (known, sign, version, tag) in rows {
         if call.talk.verbosity() < 1 {
-            call.talk.print(id.rsplitn(3, '-').last().unwrap_or(&id));
+            call.talk.print(&known.package.name);
         } else {
-            call.talk.print(&format!("{id:<width$}{sign} {version} {tag}"));
+            call.talk.print(&format!("{:<width$}{sign} {version} {tag}", known.id()));
         }
     }
 }

@@ -85,6 +85,19 @@ impl Database {
         self.places.iter().filter_map(told).collect()
     }
 
+    /// Fails where an upgrade would be decided by less than all repositories: what is missing might hold what is needed.
+    pub fn check_complete(&self) -> Result<(), Error> {
+        let Availability { unavailable, stale } = self.availability();
+        if unavailable + stale == 0 || self.settings.force_missing_repositories {
+            return Ok(());
+        }
+        // apk 2 has no space there.
+        let space = if self.generation == Generation::Apk2 { "" } else { " " };
+        Err(Error::Said(format!(
+            "Not continuing due to stale/unavailable repositories.{space}Use --force-missing-repositories to continue."
+        )))
+    }
+
     fn bring(&self, at: usize, refresh: Refresh, online: bool) -> Result<(Standing, Option<Index>), Error> {
         let Some(place) = self.places.get(at) else { return Ok((Standing::Unread, None)) };
         let what = place.index_url.clone();
