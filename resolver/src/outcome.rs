@@ -6,7 +6,7 @@ use std::sync::Arc;
 use xpkg_model::dependency::is_shared;
 use xpkg_model::installed::{Installed, InstalledPackage};
 use xpkg_model::plan::Reason;
-use xpkg_model::{Ecosystem, Package};
+use xpkg_model::{Ecosystem, Package, Requirement};
 
 use crate::orphan::{self, Scoped};
 use crate::rounds::{Answer, RootWhy};
@@ -58,7 +58,7 @@ fn met_otherwise(problem: &Problem<'_>, targets: &Targets, kept: &[Kept]) -> Vec
         requested.filter_map(|((e, n), _)| problem.installed.get(*e, n)).map(|p| &p.package).collect();
     let mut notes = Vec::new();
     for package in kept.iter().filter(|k| k.unchanged && !gone.is_empty()).map(|k| &k.package) {
-        for wanted in package.requirements().flat_map(|r| r.alternatives()) {
+        for wanted in package.requirements().flat_map(Requirement::alternatives) {
             let meets = |p: &&Arc<Package>| p.ecosystem == package.ecosystem && p.meets(wanted);
             let Some(left) = gone.iter().copied().find(meets) else { continue };
             let Some(giver) = kept.iter().map(|k| &k.package).find(meets) else { continue };

@@ -230,9 +230,9 @@ impl Twin {
             Generation::V2 => (Ecosystem::Alpine, "2.14.4-r0"),
             Generation::V3 => (Ecosystem::Openwrt, "3.0.5-r1"),
         };
-        // Whose words a root hears hangs on the apk-tools in its database.
+        // Whose words a root hears, and whose records it gets, hangs on the apk in its database.
         let tools = format!(
-            "C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:apk-tools\nV:{version}\nA:noarch\nS:1\nI:1\nT:x\nU:x\nL:x\n\n"
+            "C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:apk-tools\nV:{version}\nA:noarch\nS:1\nI:1\nT:x\nU:x\nL:x\nF:usr/bin\nR:apk\n\n"
         );
         write("lib/apk/db/installed", &tools);
         write("lib/apk/db/triggers", "");
@@ -296,11 +296,21 @@ impl Twin {
         Databases::read(&self.root, self.native)
     }
 
-    /// What the scripts saw, sorted: ours runs those before the change for all packages, then those after it.
+    /// What the scripts saw, sorted: ours runs those before the change for all packages, then those after it, and the real
+    /// one names the directories of a trigger in the order of a hash table.
     fn log(&self) -> String {
         let text = fs::read_to_string(self.root.join("log")).unwrap();
-        let mut lines: Vec<&str> = text.lines().collect();
+        let sorted = |line: &str| {
+            let mut words: Vec<&str> = line.split(' ').collect();
+            if let Some((head, paths)) = words.split_at_mut_checked(3)
+                && head.ends_with(&["trigger"])
+            {
+                paths.sort_unstable();
+            }
+            words.join(" ") + "\n"
+        };
+        let mut lines: Vec<String> = text.lines().map(sorted).collect();
         lines.sort_unstable();
-        lines.into_iter().map(|l| format!("{l}\n")).collect()
+        lines.concat()
     }
 }

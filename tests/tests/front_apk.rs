@@ -166,9 +166,12 @@ const OPENWRT: &[(As, &str)] = &[
     (Same, "query --available --fields name,version iw"),
 ];
 
-/// What both roots have to themselves: what was called how and when, locks, and the identity of a package without files, which
+/// What both roots have to themselves: xpkg's own state, what was called how and when, locks, and the identity of a package without files, which
 /// hangs on how its file was packed.
-const OWN: [&str; 5] = [
+const OWN: [&str; 7] = [
+    // The real one knows nothing of it.
+    "etc/xpkg",
+    "usr/lib/xpkg",
     "tmp/log/apk.log",
     "lib/apk/db/lock",
     "lib/apk/db/scripts.tar",

@@ -28,8 +28,8 @@ pub use triggers::Trigger;
 pub use write::{write_header, write_record};
 
 /// What apk sorts names by in its database and its `world`: letters of either case alike (seen with 2.14.0 and 3.0.5).
-pub fn name_order(name: &str) -> (String, &str) {
-    (name.to_ascii_lowercase(), name)
+pub fn name_order(name: &str) -> (String, String) {
+    (name.to_ascii_lowercase(), name.to_owned())
 }
 
 /// The installed packages and their files.

@@ -32,7 +32,11 @@ impl World {
             return Some(std::mem::replace(old, dep));
         }
         // A world that a person wrote need not be sorted; then this still leaves all others where they are.
-        let at = self.deps.iter().position(|d| name_order(&d.name) > name_order(&dep.name)).unwrap_or(self.deps.len());
+        let at = self
+            .deps
+            .iter()
+            .position(|d| super::name_order(&d.name) > super::name_order(&dep.name))
+            .unwrap_or(self.deps.len());
         self.deps.insert(at, dep);
         None
     }
