@@ -205,7 +205,7 @@ fn naming_what_came_for_others_keeps_it() {
     // A line that is no path, and a damaged database: both are named once.
     system.write("usr/lib/opkg/info/lua.list", "/usr/bin/lua5.1\nusr/../../x\n");
     let said = xpkg.refused(["remove", "lua"]);
-    assert!(said.contains("lua.list is malformed: line 2: path `usr/../../x` is refused"), "{said}");
+    assert!(said.contains("lua.list: line 2: `usr/../../x` is no absolute path"), "{said}");
     system.write("usr/lib/opkg/status", "no field here\n");
     let said = xpkg.run(["list"]);
     assert_eq!((said.status, said.stderr.matches("usr/lib/opkg/status").count()), (1, 1), "{said:?}");

@@ -330,11 +330,11 @@ pub(crate) fn list(root: &(impl RootView + ?Sized), name: &str) -> Result<Vec<Re
         .map_err(|e| Error::refused(name, e.to_string()))?;
     let bytes = root.read(&path, MAX_INFO).map_err(|e| Error::io("reading", &path, e))?.unwrap_or_default();
     let mut paths = Vec::new();
-    for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+    for (number, line) in (1..).zip(bytes.split(|b| *b == b'\n')).filter(|(_, line)| !line.is_empty()) {
         // Newer lists may say more after a tab.
         let written = line.split(|b| *b == b'\t').next().unwrap_or_default();
         // A path that is left out here is a file that a removal would leave behind without a word.
-        let bad = |reason: String| Error::native(format!("/{path}"), reason);
+        let bad = |reason: String| Error::native(&path, format!("line {number}: {reason}"));
         let Some(below) = written.strip_prefix(b"/") else {
             return Err(bad(format!("`{}` is no absolute path", written.escape_ascii())));
         };
