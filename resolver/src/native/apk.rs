@@ -13,6 +13,7 @@ mod choose;
 mod explain;
 mod layout;
 mod matching;
+mod options;
 mod plan;
 mod pool;
 mod propagate;

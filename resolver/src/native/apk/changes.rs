@@ -25,31 +25,47 @@ impl Step {
     }
 }
 
+/// Where a name stands while the steps are put in order.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    /// The installed package of this very name.
+    held_by: Option<PkgId>,
+    /// The name of the installed package that owns this one.
+    owner: Option<NameId>,
+    /// How many packages that are there by now need what this name owns. apk counts in 16 bits and lets the count wrap.
+    dependents: u16,
+    /// Nothing is left to do for it.
+    settled: bool,
+    /// Its package went.
+    gone: bool,
+}
+
 /// Orders what was decided.
 pub(super) struct Ordering<'s, 'a> {
     solver: &'s mut Solver<'a>,
+    places: Vec<Place>,
+    /// Packages that are in a step already.
+    stepped: Vec<bool>,
     steps: Vec<Step>,
 }
 
 impl<'s, 'a> Ordering<'s, 'a> {
     /// The steps; marks what turns out not to hold.
     pub fn of(solver: &'s mut Solver<'a>, world: &[(Dep, bool)]) -> Vec<Step> {
-        let mut ordering = Self { solver, steps: Vec::new() };
+        let (places, stepped) = (vec![Place::default(); solver.names.len()], vec![false; solver.pkgs.len()]);
+        let mut ordering = Self { solver, places, stepped, steps: Vec::new() };
         ordering.run(world);
         ordering.steps
     }
 
     fn run(&mut self, world: &[(Dep, bool)]) {
         let pool = self.solver.pool;
-        for name in &mut self.solver.names {
-            (name.installed, name.installed_by, name.requirers) = (None, None, 0);
-        }
         for &pkg in &pool.installed {
             let package = &pool.pkgs[pkg];
-            let own = &mut self.solver.names[package.name];
-            (own.installed, own.installed_by) = (Some(pkg), Some(package.name));
+            let own = &mut self.places[package.name];
+            (own.held_by, own.owner) = (Some(pkg), Some(package.name));
             for p in package.provides.iter().filter(|p| p.version.is_some()) {
-                self.solver.names[p.name].installed_by = Some(package.name);
+                self.places[p.name].owner = Some(package.name);
             }
         }
         for &pkg in &pool.installed {
@@ -69,9 +85,9 @@ impl<'s, 'a> Ordering<'s, 'a> {
     /// Counts a package among those who need its dependencies.
     fn count_in(&mut self, pkg: PkgId) {
         for d in self.solver.pool.pkgs[pkg].depends.iter().filter(|d| !d.conflict) {
-            if let Some(owner) = self.solver.names[d.name].installed_by {
-                let state = &mut self.solver.names[owner];
-                state.requirers = state.requirers.wrapping_add(1);
+            if let Some(owner) = self.places[d.name].owner {
+                let count = &mut self.places[owner].dependents;
+                *count = count.wrapping_add(1);
             }
         }
     }
@@ -80,11 +96,11 @@ impl<'s, 'a> Ordering<'s, 'a> {
     /// is the package installed under the name itself.
     fn count_out(&mut self, pkg: PkgId) {
         for d in self.solver.pool.pkgs[pkg].depends.iter().filter(|d| !d.conflict) {
-            let Some(owner) = self.solver.names[d.name].installed_by else { continue };
-            let state = &mut self.solver.names[owner];
-            state.requirers = state.requirers.wrapping_sub(1);
-            if state.requirers == 0
-                && let Some(unneeded) = self.solver.names[d.name].installed
+            let Some(owner) = self.places[d.name].owner else { continue };
+            let count = &mut self.places[owner].dependents;
+            *count = count.wrapping_sub(1);
+            if *count == 0
+                && let Some(unneeded) = self.places[d.name].held_by
             {
                 self.remove(unneeded);
             }
@@ -92,10 +108,14 @@ impl<'s, 'a> Ordering<'s, 'a> {
     }
 
     fn drop_unneeded(&mut self, pkg: PkgId) {
-        let state = &self.solver.names[self.solver.pool.pkgs[pkg].name];
-        if state.requirers == 0 && state.chosen.is_none() {
+        let name = self.solver.pool.pkgs[pkg].name;
+        if self.places[name].dependents == 0 && !self.is_chosen(name) {
             self.remove(pkg);
         }
+    }
+
+    fn is_chosen(&self, name: NameId) -> bool {
+        self.solver.names[name].chosen.is_some()
     }
 
     /// Whether the chosen package of a name is of that very name.
@@ -105,16 +125,16 @@ impl<'s, 'a> Ordering<'s, 'a> {
 
     /// A name is about to change: who held it goes first.
     fn make_way(&mut self, name: NameId) {
-        if std::mem::replace(&mut self.solver.names[name].processed, true) {
+        if std::mem::replace(&mut self.places[name].settled, true) {
             return;
         }
-        if let Some(installed) = self.solver.names[name].installed.filter(|_| !self.chosen_as_itself(name)) {
+        if let Some(installed) = self.places[name].held_by.filter(|_| !self.chosen_as_itself(name)) {
             self.remove(installed);
         }
         let pool = self.solver.pool;
         for p in &pool.names[name].providers {
-            let owner = &self.solver.names[pool.pkgs[p.pkg].name];
-            if owner.installed == Some(p.pkg) && owner.chosen.is_none() {
+            let own = pool.pkgs[p.pkg].name;
+            if self.places[own].held_by == Some(p.pkg) && !self.is_chosen(own) {
                 self.remove(p.pkg);
             }
         }
@@ -123,12 +143,12 @@ impl<'s, 'a> Ordering<'s, 'a> {
     /// Brings a name to what was chosen for it.
     fn change(&mut self, name: NameId) {
         let pool = self.solver.pool;
-        if self.solver.names[name].processed {
+        if self.places[name].settled {
             return;
         }
         self.make_way(name);
         let Some(pkg) = self.solver.names[name].chosen.as_ref().map(|c| c.pkg) else { return };
-        if std::mem::replace(&mut self.solver.pkgs[pkg].in_changes, true) {
+        if std::mem::replace(&mut self.stepped[pkg], true) {
             return;
         }
         let package = &pool.pkgs[pkg];
@@ -136,7 +156,7 @@ impl<'s, 'a> Ordering<'s, 'a> {
         for p in &package.provides {
             self.make_way(p.name);
         }
-        let old = self.solver.names[package.name].installed;
+        let old = self.places[package.name].held_by;
         if let Some(old) = old {
             self.around_install_if(old, Self::removal_by_install_if);
         }
@@ -168,10 +188,13 @@ impl<'s, 'a> Ordering<'s, 'a> {
     fn install_by_install_if(&mut self, name: NameId) {
         let pool = self.solver.pool;
         let state = &self.solver.names[name];
-        let Some(pkg) = state.chosen.as_ref().map(|c| c.pkg).filter(|_| state.seen && !state.processed) else { return };
+        let Some(pkg) = state.chosen.as_ref().map(|c| c.pkg).filter(|_| state.seen && !self.places[name].settled)
+        else {
+            return;
+        };
         for d in &pool.pkgs[pkg].install_if {
             // apk 2.14 waits for the names of conflicts too.
-            let settled = self.solver.names[d.name].processed || (d.conflict && self.solver.is_v3());
+            let settled = self.places[d.name].settled || (d.conflict && self.solver.is_v3());
             if !settled || !self.solver.met_by_choice(Some(pkg), d) {
                 return;
             }
@@ -180,15 +203,15 @@ impl<'s, 'a> Ordering<'s, 'a> {
     }
 
     fn removal_by_install_if(&mut self, name: NameId) {
-        let state = &self.solver.names[name];
-        let Some(pkg) = state.installed.filter(|_| !state.processed && state.chosen.is_none()) else { return };
-        if state.removed {
+        let place = &self.places[name];
+        if place.settled || place.gone || self.is_chosen(name) {
             return;
         }
+        let Some(pkg) = place.held_by else { return };
         let v3 = self.solver.is_v3();
         let gone = |d: &Dep| {
-            let state = &self.solver.names[d.name];
-            state.chosen.is_none() && if v3 { state.removed } else { state.processed }
+            let place = &self.places[d.name];
+            !self.is_chosen(d.name) && if v3 { place.gone } else { place.settled }
         };
         if self.solver.pool.pkgs[pkg].install_if.iter().any(gone) {
             self.drop_unneeded(pkg);
@@ -198,15 +221,15 @@ impl<'s, 'a> Ordering<'s, 'a> {
     fn remove(&mut self, pkg: PkgId) {
         let pool = self.solver.pool;
         let package = &pool.pkgs[pkg];
-        if self.solver.pkgs[pkg].in_changes || self.chosen_as_itself(package.name) {
+        if self.stepped[pkg] || self.chosen_as_itself(package.name) {
             return;
         }
         let v3 = self.solver.is_v3();
-        let state = &mut self.solver.names[package.name];
-        state.removed = true;
+        let place = &mut self.places[package.name];
+        place.gone = true;
         // To apk 2.14 a name whose package went is dealt with, even if it is world that asks for it.
-        state.processed |= !v3;
-        self.solver.pkgs[pkg].in_changes = true;
+        place.settled |= !v3;
+        self.stepped[pkg] = true;
         for name in std::iter::once(package.name).chain(package.provides.iter().map(|p| p.name)) {
             for &other in &pool.names[name].rdepends {
                 for p in &pool.names[other].providers {

@@ -64,7 +64,7 @@ impl Solver<'_> {
                 !wish.any(Wish::UPGRADE)
             };
             selectable
-                .then(sa.merged_last.cmp(&sb.merged_last))
+                .then(sa.was_option.cmp(&sb.was_option))
                 .then(sb.conflicts.cmp(&sa.conflicts))
                 .then(when(stay, installed))
                 .then(tag_ok)

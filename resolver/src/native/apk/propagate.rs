@@ -6,6 +6,7 @@
 //! is chosen. What every selectable provider of a required name needs is required too; a name that every one of them
 //! also provides excludes those who provide that name but not this one.
 
+use super::options::Options;
 use super::pool::{Dep, NameId, PkgId, tag_bit};
 use super::state::{Solver, Wish};
 
@@ -246,71 +247,57 @@ impl Solver<'_> {
         self.pkgs[pkg].iif_triggered = true;
     }
 
+    /// Brings what is known of a package's install_if up to date: who made it come true passes on wishes and pinnings.
+    fn follow_install_if(&mut self, pkg: PkgId) {
+        if !self.pkgs[pkg].iif_triggered && !self.pkgs[pkg].iif_failed {
+            self.weigh_install_if(pkg);
+        }
+        if self.pkgs[pkg].iif_triggered {
+            let pool = self.pool;
+            for d in &pool.pkgs[pkg].install_if {
+                let from = self.names[d.name].chosen.as_ref().map(|c| c.pkg);
+                self.inherit(pkg, from);
+            }
+        }
+    }
+
     /// Draws all conclusions about one name.
     pub fn reconsider(&mut self, name: NameId) {
         let (pool, v3) = (self.pool, self.is_v3());
         let state = &mut self.names[name];
-        let look_at_deps = std::mem::take(&mut state.look_at_deps);
-        let look_at_iif = std::mem::take(&mut state.look_at_iif);
-        let mut first = None;
-        let (mut options, mut not_ok, mut has_iif, mut no_iif, mut auto) = (0, 0, false, true, false);
+        let (look_at_deps, look_at_iif) =
+            (std::mem::take(&mut state.look_at_deps), std::mem::take(&mut state.look_at_iif));
+        let required = state.requirers > 0;
+        let mut options = Options::new(pool);
+        let (mut tags_ok, mut auto, mut has_iif, mut no_iif) = (true, false, false, true);
         for p in &pool.names[name].providers {
-            let package = &pool.pkgs[p.pkg];
-            self.pkgs[p.pkg].merged = false;
-            if look_at_deps
-                && self.pkgs[p.pkg].selectable
-                && package.depends.iter().any(|d| !self.satisfiable(p.pkg, d))
-            {
+            let mut depends = pool.pkgs[p.pkg].depends.iter();
+            if look_at_deps && self.pkgs[p.pkg].selectable && depends.any(|d| !self.satisfiable(p.pkg, d)) {
                 self.disqualify(p.pkg);
             }
             if !self.pkgs[p.pkg].selectable {
                 continue;
             }
-            if look_at_iif && !self.pkgs[p.pkg].iif_triggered && !self.pkgs[p.pkg].iif_failed {
-                self.weigh_install_if(p.pkg);
+            if look_at_iif {
+                self.follow_install_if(p.pkg);
             }
-            if look_at_iif && self.pkgs[p.pkg].iif_triggered {
-                for d in &package.install_if {
-                    let from = self.names[d.name].chosen.as_ref().map(|c| c.pkg);
-                    self.inherit(p.pkg, from);
-                }
+            let package = &self.pkgs[p.pkg];
+            has_iif |= package.iif_triggered;
+            no_iif &= package.iif_failed;
+            auto |= package.iif_triggered || (required && self.is_auto_selectable(p));
+            if required {
+                tags_ok &= package.tag_ok;
+                options.push(p);
             }
-            has_iif |= self.pkgs[p.pkg].iif_triggered;
-            no_iif &= self.pkgs[p.pkg].iif_failed;
-            auto |= self.pkgs[p.pkg].iif_triggered;
-            if self.names[name].requirers == 0 {
-                continue;
-            }
-            self.pkgs[p.pkg].merged = true;
-            first = first.or(Some(p.pkg));
-            for d in package.depends.iter().filter(|d| !d.conflict) {
-                let count = &mut self.names[d.name].merge_depends;
-                if *count == options {
-                    *count += 1;
-                }
-            }
-            let own = std::iter::once((package.name, p.version.is_none()));
-            for (other, is_virtual) in own.chain(package.provides.iter().map(|d| (d.name, d.version.is_none()))) {
-                let other = &mut self.names[other];
-                if other.merge_provides == options {
-                    other.merge_provides += 1;
-                    other.virtual_provides |= is_virtual;
-                }
-            }
-            not_ok += usize::from(!self.pkgs[p.pkg].tag_ok);
-            options += 1;
-            auto |= self.is_auto_selectable(p);
         }
         let state = &mut self.names[name];
-        state.has_options = options > 1 || not_ok > 0;
+        state.has_options = options.len() > 1 || !tags_ok;
         (state.has_iif, state.no_iif) = (has_iif, no_iif);
         let changed = std::mem::replace(&mut state.auto_selectable, auto) != auto;
         if !v3 {
             self.wait(name, false);
         }
-        if let Some(first) = first {
-            self.pass_on(name, first, options);
-        }
+        self.pass_on(name, &options);
         self.names[name].askers_done =
             pool.names[name].rdepends.iter().all(|&n| !self.names[n].seen || self.names[n].locked);
         if v3 {
@@ -319,35 +306,26 @@ impl Solver<'_> {
     }
 
     /// Applies what all options of a name have in common.
-    fn pass_on(&mut self, name: NameId, first: PkgId, options: usize) {
+    fn pass_on(&mut self, name: NameId, options: &Options<'_>) {
+        let Some(first) = options.first() else { return };
         let pool = self.pool;
         for p in &pool.names[name].providers {
-            self.pkgs[p.pkg].merged_last = self.pkgs[p.pkg].merged;
+            self.pkgs[p.pkg].was_option = self.pkgs[p.pkg].selectable;
         }
-        let package = &pool.pkgs[first];
-        for d in &package.depends {
-            if std::mem::take(&mut self.names[d.name].merge_depends) != options {
-                continue;
-            }
-            if options == 1 {
-                self.constrain(Some(first), d);
+        for d in options.shared_needs() {
+            if options.len() == 1 {
+                self.constrain(Some(first.pkg), d);
             } else if self.names[d.name].requirers == 0 {
+                // Somebody will ask for it; with which version is open until one of the options is left.
                 self.names[d.name].requirers = 1;
                 self.first_requirer(d.name);
                 for p in &pool.names[d.name].providers {
-                    self.inherit(p.pkg, Some(first));
+                    self.inherit(p.pkg, Some(first.pkg));
                 }
             }
         }
-        let answers = || std::iter::once(package.name).chain(package.provides.iter().map(|d| d.name));
-        for other in answers() {
-            if std::mem::take(&mut self.names[other].merge_provides) == options {
-                let spare = self.names[other].virtual_provides;
-                self.exclude_others(other, name, spare);
-            }
-        }
-        for other in answers() {
-            self.names[other].virtual_provides = false;
+        for shared in options.shared_names() {
+            self.exclude_others(shared.name, name, shared.unversioned);
         }
     }
 }

@@ -58,9 +58,6 @@ pub(super) struct NameState {
     pub has_options: bool,
     pub auto_selectable: bool,
     pub askers_done: bool,
-    pub merge_depends: usize,
-    pub merge_provides: usize,
-    pub virtual_provides: bool,
     /// Longest chain of dependencies below it (2.14's order).
     pub chain: u16,
     /// Named by the verb, owned by real packages, place in the order of discovery; the greatest first (3.0's order).
@@ -68,11 +65,6 @@ pub(super) struct NameState {
     pub now: bool,
     pub dirty: bool,
     pub queued: bool,
-    // While the changes are ordered:
-    pub processed: bool,
-    pub removed: bool,
-    pub installed: Option<PkgId>,
-    pub installed_by: Option<NameId>,
 }
 
 /// State of a package.
@@ -86,14 +78,13 @@ pub(super) struct PkgState {
     pub tag_preferred: bool,
     pub iif_triggered: bool,
     pub iif_failed: bool,
-    pub merged: bool,
-    pub merged_last: bool,
+    /// Could be chosen when its name was last looked at.
+    pub was_option: bool,
     pub conflicts: u32,
     pub wish: Wish,
     pub wish_on: Wish,
     pub chain: u16,
     pub error: bool,
-    pub in_changes: bool,
 }
 
 /// The names that wait for a decision.
