@@ -14,6 +14,7 @@
 //! [packages]
 //! install = ["alpine:jq", "openwrt:ucode"]
 //! remove = []
+//! layer = "auto"                      # or "never", "always": whether foreign programs live in a private layer
 //!
 //! [[source]]
 //! name = "alpine"
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 
 use semver::{Version, VersionReq};
 use serde::Deserialize;
+use xpkg_model::adaptation::LayerPolicy;
 use xpkg_model::{Ecosystem, schema};
 
 use crate::error::Error;
@@ -102,6 +104,9 @@ pub struct Packages {
     /// Let foreign tools replace busybox applets.
     #[serde(default)]
     pub replace_applets: bool,
+    /// Whether foreign programs live in a private layer: `auto`, `never` or `always`.
+    #[serde(default)]
+    pub layer: LayerPolicy,
 }
 
 /// One source.
@@ -142,6 +147,10 @@ impl Spec {
         if spec.base.archive.is_some() == spec.base.ecosystem.is_some() {
             return Err(bad("[base] takes either `archive` or `ecosystem`".into()));
         }
+        let named = spec.base.ecosystem.into_iter().chain(spec.source.iter().map(|s| s.ecosystem));
+        if named.into_iter().any(|world| world == Ecosystem::Other) {
+            return Err(bad("an `ecosystem` here is \"alpine\" or \"openwrt\"".into()));
+        }
         if let Some(source) =
             spec.source.iter().find(|s| s.trust.as_deref().is_some_and(|t| t != "none" && t != "signed"))
         {
@@ -163,6 +172,7 @@ mod tests {
             (good.replace("1.0.0", "2.0.0"), "schema"),
             (good.replace("archive", "archiv"), "archiv"),
             (format!("{good}ecosystem = \"alpine\"\n"), "either"),
+            (good.replace("archive = \"root.tar\"", "ecosystem = \"other\""), "\"openwrt\""),
             (good.replacen("output", "requires-xpkg = \">=99\"\noutput", 1), "needs xpkg"),
         ] {
             assert!(Spec::parse("image.toml", &text).unwrap_err().to_string().contains(word), "{word}");

@@ -1,9 +1,10 @@
-//! The native package manager's own files on a root: apk's, or opkg's. Both are spoken to in the same words: packages
+//! The native package manager's own files on a root: apk's, or opkg's, or where there is neither our own record ([`place`]). All are spoken to in the same words: packages
 //! arrive as [`InstalledRecord`]s, and changes leave as [`Changes`]. Decides nothing; see [`apk`] and [`opkg`].
 
 pub mod apk;
 mod lists;
 pub mod opkg;
+pub mod place;
 mod registration;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,10 +65,14 @@ pub struct Marks {
 }
 
 impl Native {
-    /// Finds the manager that owns a root; `None` when there is no database.
+    /// Finds the manager that owns a root; `None` when there is no database. On a root of neither world that is our own record,
+    /// which may not be there yet.
     pub fn detect(root: &(impl RootView + ?Sized), ecosystem: Ecosystem) -> Result<Option<Self>> {
         if let Some(apk) = NativeApk::detect(root, ecosystem)? {
             return Ok(Some(Self::Apk(apk)));
+        }
+        if ecosystem == Ecosystem::Other {
+            return Ok(None);
         }
         Ok(NativeOpkg::detect(root, ecosystem)?.map(Self::Opkg))
     }
@@ -152,7 +157,7 @@ impl Native {
     /// Directories of the databases.
     pub fn dirs(&self) -> &'static [&'static str] {
         match self {
-            Self::Apk(_) => &["lib/apk/db", "etc/apk"],
+            Self::Apk(apk) => apk.place.dirs,
             Self::Opkg(_) => &["usr/lib/opkg", "usr/lib/opkg/info"],
         }
     }
@@ -160,13 +165,11 @@ impl Native {
     /// Directories that installed packages have, for triggers that ask for all.
     pub fn directories(&self, root: &(impl RootView + ?Sized)) -> Result<BTreeSet<RelPath>> {
         let mut dirs = BTreeSet::new();
-        if self.is_opkg() {
-            return Ok(dirs);
-        }
-        let path = RelPath::literal(db::INSTALLED);
+        let Self::Apk(apk) = self else { return Ok(dirs) };
+        let path = RelPath::literal(apk.place.installed);
         if let Some(file) = root.open(&path).map_err(|e| Error::io("opening", &path, e))? {
             let file = std::io::BufReader::new(file);
-            db::visit_claims(file, db::INSTALLED, &xpkg_formats::Limits::default(), &mut |claim| {
+            db::visit_claims(file, apk.place.installed, &xpkg_formats::Limits::default(), &mut |claim| {
                 if claim.is_dir && !claim.path.is_empty() {
                     dirs.extend(RelPath::from_package(claim.path));
                 }

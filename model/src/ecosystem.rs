@@ -1,4 +1,4 @@
-//! The two worlds, and how a person names a package of one of them.
+//! The two worlds, what a root is that belongs to neither, and how a person names a package of one of them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,10 +16,13 @@ pub enum Ecosystem {
     Alpine,
     /// OpenWrt and what is built from its sources.
     Openwrt,
+    /// What a root is that belongs to neither: Debian, Buildroot, a vendor's own. It has no packages that xpkg reads, and no
+    /// person can name one, so everything that comes to such a root is foreign.
+    Other,
 }
 
 impl Ecosystem {
-    /// All of them, in a stable order.
+    /// Those that have packages, in a stable order.
     pub const ALL: [Self; 2] = [Self::Alpine, Self::Openwrt];
 
     /// The word used on the command line and in every file.
@@ -27,6 +30,7 @@ impl Ecosystem {
         match self {
             Self::Alpine => "alpine",
             Self::Openwrt => "openwrt",
+            Self::Other => "other",
         }
     }
 }

@@ -87,17 +87,21 @@ impl<'a> RootAbi<'a> {
                 ..Subject::new(path.to_string(), Arc::clone(facts))
             })
             .collect();
-        let world = Ecosystem::ALL.into_iter().find(|e| *e != self.ground.system.native);
-        let layer = world.filter(|_| state.placement == Placement::Layer);
+        let worlds = Ecosystem::ALL.into_iter().filter(|e| *e != self.ground.system.native);
+        let layers: Vec<Ecosystem> = worlds.filter(|_| state.placement == Placement::Layer).collect();
         let guest = |subject: &Subject| {
             let path = RelPath::from_absolute(subject.path.as_bytes()).ok()?;
             let owner = prospect.brought(&path).map(|c| c.owner.as_str())?;
-            layer.filter(|world| owner.starts_with(&format!("{world}:")))
+            layers.iter().copied().find(|world| owner.starts_with(&format!("{world}:")))
         };
         let (inside, checked): (Vec<Subject>, Vec<Subject>) = checked.into_iter().partition(|s| guest(s).is_some());
         let (mut report, checked) = plugins::check(&space, checked)?;
         report.absorb(check_all(&space, &checked));
-        if let Some(world) = layer {
+        for world in layers.iter().copied() {
+            let inside: Vec<Subject> = inside.iter().filter(|s| guest(s) == Some(world)).cloned().collect();
+            if inside.is_empty() {
+                continue;
+            }
             let loader = layer_loader(&prospect, world, &version_of)?;
             let search = xpkg_shims::layer::search_path(world);
             let within = Space { prospect: &prospect, search, loader, keys: &keys, owners: &owners };

@@ -1,10 +1,11 @@
-//! Who owns which path, as the native manager's database says: apk's, or opkg's lists. Streams; keeps nothing, writes nothing.
+//! Who owns which path, as the native manager's database says: apk's, or opkg's lists, or our own record. Streams; keeps nothing, writes nothing.
 
 use std::io::BufReader;
 
 use xpkg_formats::apk::db::{self, Claim};
 use xpkg_formats::limits::Limits;
 use xpkg_formats::opkg::{info, status};
+use xpkg_install::native::place::OWN;
 use xpkg_model::RelPath;
 use xpkg_model::root::RootView;
 
@@ -17,7 +18,10 @@ pub(crate) fn visit(root: &dyn RootView, visit: &mut dyn FnMut(Claim<'_>)) -> Re
     if let Some(file) = open(&RelPath::literal(db::INSTALLED))? {
         return Ok(db::visit_claims(BufReader::new(file), db::INSTALLED, &limits, visit)?);
     }
-    let Some(file) = open(&RelPath::literal(status::STATUS))? else { return Ok(()) };
+    let Some(file) = open(&RelPath::literal(status::STATUS))? else {
+        let Some(own) = open(&RelPath::literal(OWN.installed))? else { return Ok(()) };
+        return Ok(db::visit_claims(BufReader::new(own), OWN.installed, &limits, visit)?);
+    };
     let mut packages = Vec::new();
     status::read(BufReader::new(file), status::STATUS, &limits, &mut |record| {
         packages.push((record.name().to_owned(), record.version().to_owned()));

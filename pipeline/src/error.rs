@@ -27,7 +27,7 @@ pub enum Error {
     #[error("{0}")]
     Unsolvable(Box<xpkg_resolver::Unsolvable>),
     /// The directory is no root that xpkg knows.
-    #[error("{} is neither an OpenWrt nor an Alpine root: {reason}", root.display())]
+    #[error("{} is no root that packages can come to: {reason}", root.display())]
     UnknownRoot {
         /// Which directory.
         root: PathBuf,

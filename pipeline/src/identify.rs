@@ -51,7 +51,9 @@ pub fn identify(root: &dyn RootView, dir: &std::path::Path) -> Result<System, Er
     } else if alpine.is_some() || is("alpine") {
         Ecosystem::Alpine
     } else {
-        return Err(unknown("no /etc/os-release, /etc/openwrt_release or /etc/alpine-release says so"));
+        return other(root, &os).map_err(Error::io("looking for a program"))?.ok_or_else(|| {
+            unknown("no file of it says that it is OpenWrt or Alpine, and it has no program such as /bin/sh that would say what runs there")
+        });
     };
     // A root that went from opkg to apk may keep what opkg left; its database is apk's.
     let manager = if has(db::INSTALLED)? {
@@ -62,13 +64,24 @@ pub fn identify(root: &dyn RootView, dir: &std::path::Path) -> Result<System, Er
         return Err(unknown("it has no database of apk (/lib/apk/db/installed) or opkg (/usr/lib/opkg/status)"));
     };
     let version = match native {
-        Ecosystem::Alpine => alpine.map(|v| v.trim().to_owned()).or_else(|| value(&os, "VERSION_ID")),
+        Ecosystem::Alpine | Ecosystem::Other => {
+            alpine.map(|v| v.trim().to_owned()).or_else(|| value(&os, "VERSION_ID"))
+        }
         Ecosystem::Openwrt => openwrt
             .and_then(|t| value(&t, "DISTRIB_RELEASE"))
             .or_else(|| value(&os, "VERSION_ID").or(value(&os, "VERSION"))),
     };
     let release = version.filter(|v| !v.is_empty()).map(|version| Release { ecosystem: native, version });
     Ok(System { native, manager, release })
+}
+
+/// A root of neither world: some system that says its name, or has a program that could run here. An empty directory is none.
+/// There the records are our own, in apk 3's layout.
+fn other(root: &dyn RootView, os_release: &str) -> std::io::Result<Option<System>> {
+    let named = value(os_release, "ID").is_some();
+    Ok(xpkg_repos::sources::machine(root)?
+        .filter(|_| named || root.node(&RelPath::literal("etc")).is_ok_and(|node| node.is_some()))
+        .map(|_| System { native: Ecosystem::Other, manager: Manager::Apk3, release: None }))
 }
 
 /// apk 3 writes `f:S` or `g:`; a database without either is apk 3's only if its apk-tools package says so.

@@ -10,7 +10,6 @@ use xpkg_formats::apk::db;
 use xpkg_image::spec::{Format, Source as SpecSource, Spec};
 use xpkg_image::tree::{Tree, TreeNode};
 use xpkg_image::{VirtualRoot, base, squashfs};
-use xpkg_model::adaptation::LayerPolicy;
 use xpkg_model::root::NodeKind;
 use xpkg_model::{Ecosystem, Event, Observer, RelPath};
 use xpkg_repos::sources::OwnSource;
@@ -87,7 +86,7 @@ pub fn build(build: &Build, observer: Arc<dyn Observer>) -> Result<Built, Error>
             observer,
             libraries: None,
             relr_probe: None,
-            layer: LayerPolicy::Auto,
+            layer: spec.packages.layer,
             permissions: xpkg_install::Options { replace_applets: spec.packages.replace_applets, ..Default::default() },
         };
         prepare(&ground, &request, &[], if build.dry_run { Depth::Plan } else { Depth::Fetch })?

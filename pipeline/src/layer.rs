@@ -28,6 +28,12 @@ pub(crate) fn placement(ground: &Ground<'_>, installed: &Installed) -> Result<Pl
             ))),
         },
         LayerPolicy::Auto if !inside.is_empty() => Ok(Placement::Layer),
+        // Such a root may have a loader of musl beside that of its own programs, for programs of a person's own.
+        LayerPolicy::Auto if ground.system.native == Ecosystem::Other => {
+            let machine = xpkg_repos::sources::machine(ground.root).map_err(Error::io("reading the root's shell"))?;
+            let musl = machine.and_then(|m| m.interpreter).is_some_and(|loader| loader.contains("/ld-musl-"));
+            Ok(if musl { Placement::Host } else { Placement::Layer })
+        }
         LayerPolicy::Auto => {
             let libc = crate::host::probe(ground, installed, &[]).libc();
             // A root on which nothing is yet has no libc either, and gets its own.
@@ -35,6 +41,19 @@ pub(crate) fn placement(ground: &Ground<'_>, installed: &Installed) -> Result<Pl
             Ok(if libc == Libc::Musl || libc == Libc::None && bare { Placement::Host } else { Placement::Layer })
         }
     }
+}
+
+/// Why they go there without a trial, for the plan; `None` where a person said so or the layer is there already.
+pub(crate) fn because(ground: &Ground<'_>, installed: &Installed) -> Result<Option<&'static str>, Error> {
+    if ground.layer != LayerPolicy::Auto || !xpkg_install::installed::layered(ground.root)?.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(match crate::host::probe(ground, installed, &[]).libc() {
+        Libc::Glibc => "the root's C library is glibc, and their programs are built for musl",
+        Libc::Uclibc => "the root's C library is uClibc, and their programs are built for musl",
+        Libc::None => "the root has no loader",
+        Libc::Musl => "the root's own programs do not use musl",
+    }))
 }
 
 /// Foreign packages that are among the root's own files and would have to move.

@@ -16,6 +16,9 @@ use crate::error::Error;
 /// Most files of a library directory that are looked at.
 const MAX_LIBRARIES: usize = 20_000;
 
+/// Most files of `ld.so.conf.d` that are read.
+const MAX_CONF: usize = 100;
+
 /// One library that a program could name.
 #[derive(Clone, Debug)]
 pub struct Library {
@@ -50,7 +53,43 @@ pub fn search_path(root: &dyn RootView) -> Result<Vec<String>, Error> {
             return Ok(parse_path_file(&String::from_utf8_lossy(&text)));
         }
     }
+    if let Some(dirs) = glibc_search(root)? {
+        return Ok(dirs);
+    }
     Ok(DEFAULT_SEARCH.map(str::to_owned).to_vec())
+}
+
+/// Where glibc's loader searches on a root that has no other: what `ld.so.conf.d` adds, the loader's own directory (Debian
+/// builds its multiarch one in) and the usual ones. `ld.so.cache` holds the same once more. See ld.so(8), ldconfig(8).
+fn glibc_search(root: &dyn RootView) -> Result<Option<Vec<String>>, Error> {
+    let in_lib = |dir: &'static str| root.list(&RelPath::literal(dir)).map_err(Error::io(format!("listing /{dir}")));
+    let glibc = |name: &Vec<u8>| name.starts_with(b"ld-linux") || name.starts_with(b"ld64.so");
+    let mut loader = None;
+    for dir in ["lib", "lib64"] {
+        let names = in_lib(dir)?;
+        if names.iter().any(|name| name.starts_with(b"ld-musl-") || name.starts_with(b"ld-uClibc")) {
+            return Ok(None);
+        }
+        let found = names.iter().find(|name| glibc(name)).and_then(|name| RelPath::literal(dir).join(name).ok());
+        loader = loader.or(found);
+    }
+    let Some(loader) = loader else { return Ok(None) };
+    let mut dirs: Vec<String> = Vec::new();
+    let conf = RelPath::literal("etc/ld.so.conf.d");
+    let names = root.list(&conf).map_err(Error::io("listing /etc/ld.so.conf.d"))?;
+    for name in names.iter().filter(|name| name.ends_with(b".conf")).take(MAX_CONF) {
+        let Ok(path) = conf.join(name) else { continue };
+        let text = root.read(&path, 64 << 10).map_err(Error::io(format!("reading {path}")))?.unwrap_or_default();
+        dirs.extend(
+            String::from_utf8_lossy(&text).lines().map(str::trim).filter(|l| l.starts_with('/')).map(str::to_owned),
+        );
+    }
+    let real = root.real_path(&loader, true).map_err(Error::io(format!("reading {loader}")))?;
+    dirs.extend(real.parent().map(|dir| dir.to_string()));
+    dirs.extend(["/lib64", "/usr/lib64", "/lib", "/usr/lib"].map(str::to_owned));
+    let mut seen = std::collections::BTreeSet::new();
+    dirs.retain(|dir| seen.insert(dir.clone()));
+    Ok(Some(dirs))
 }
 
 /// Everything in the search path that looks like a library, under the names by which it can be loaded. Reads only what the

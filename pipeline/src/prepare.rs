@@ -186,7 +186,15 @@ pub fn prepare(
         Ok(prepared) => refused(prepared),
         Err(_) => wants_layer,
     };
-    if !failed || first == Placement::Layer || ground.layer != LayerPolicy::Auto {
+    if first == Placement::Layer {
+        let mut outcome = outcome?;
+        let comes = outcome.plan.incoming().any(|step| step.package.ecosystem != native);
+        if let Some(why) = crate::layer::because(ground, &installed)?.filter(|_| comes) {
+            outcome.notes.insert(0, format!("foreign packages live in a private layer, because {why}"));
+        }
+        return Ok(outcome);
+    }
+    if !failed || ground.layer != LayerPolicy::Auto {
         return outcome;
     }
     ground

@@ -21,6 +21,9 @@ pub(crate) fn generate(
     plan: &Plan,
 ) -> Result<Option<Package>, Error> {
     let native = ground.system.native;
+    if native == Ecosystem::Other {
+        return Ok(None); // nobody there would read it
+    }
     let Some(foreign) = Ecosystem::ALL.into_iter().find(|e| *e != native) else { return Ok(None) };
     let goes = |p: &Package| {
         plan.steps.iter().any(|s| {

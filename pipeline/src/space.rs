@@ -53,7 +53,10 @@ impl LinkSpace for Space<'_> {
 
 /// Finds the root's loader and what it can do. `natives` are its own libraries: those that use DT_RELR prove the support.
 pub fn loader(root: &dyn RootView, system: &System, natives: &[Library], probe: Option<bool>) -> Result<Loader, Error> {
-    for (path, kind) in loader_names(root, &RelPath::literal("lib"))? {
+    // glibc's is in /lib64 where programs of 64 bits are not the only ones.
+    let mut names = loader_names(root, &RelPath::literal("lib"))?;
+    names.extend(loader_names(root, &RelPath::literal("lib64"))?);
+    for (path, kind) in names {
         let real = root.real_path(&path, true).map_err(Error::io(format!("reading {path}")))?;
         let Some(facts) = crate::libraries::facts(root, &real)? else { continue };
         let version = musl_version(root, &real)?;

@@ -1,5 +1,6 @@
 //! Which sources a root has: the native manager's files and xpkg's own. Reads a root, never writes one.
 
+mod machine;
 mod native;
 mod opkg;
 pub mod own;
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::profiles::Profiles;
 use crate::source::Source;
 
+pub use machine::{Machine, machine};
 pub use own::{OwnSource, SourceFile};
 
 /// Where xpkg's own sources are.
@@ -29,9 +31,10 @@ const MAX_SOURCES: usize = 512;
 /// one; where a world is missing, the root's own files and the profiles' map answer.
 pub fn load(root: &dyn RootView, native: Ecosystem, arches: &[(Ecosystem, String)]) -> Result<Vec<Source>> {
     let arches = arch_words(root, native, arches)?;
-    let mut sources = match native == Ecosystem::Openwrt && opkg::owns(root)? {
-        true => opkg::load(root, &arches)?,
-        false => native::load(root, native, &arches)?,
+    let mut sources = match native {
+        Ecosystem::Openwrt if opkg::owns(root)? => opkg::load(root, &arches)?,
+        Ecosystem::Other => Vec::new(),
+        _ => native::load(root, native, &arches)?,
     };
     for name in list(root, OWN_DIR)? {
         let Some(stem) = name.strip_suffix(".toml").filter(|s| own::valid_name(s)) else { continue };
@@ -71,6 +74,9 @@ pub fn arch_words(
     known: &[(Ecosystem, String)],
 ) -> Result<Vec<(Ecosystem, String)>> {
     let mut words = known.to_vec();
+    if native == Ecosystem::Other {
+        return machine_words(root, words);
+    }
     let of = |words: &[(Ecosystem, String)], e: Ecosystem| words.iter().find(|(w, _)| *w == e).map(|(_, a)| a.clone());
     if of(&words, native).is_none() && native == Ecosystem::Openwrt && opkg::owns(root)? {
         words.extend(opkg::arches(root)?.into_iter().map(|word| (native, word)));
@@ -87,6 +93,20 @@ pub fn arch_words(
             {
                 words.push((other, found.word.to_owned()));
             }
+        }
+    }
+    Ok(words)
+}
+
+/// The words of a root that belongs to neither world: what its own programs are built for says which others run.
+fn machine_words(root: &dyn RootView, mut words: Vec<(Ecosystem, String)>) -> Result<Vec<(Ecosystem, String)>> {
+    let of_root = machine(root).map_err(|e| failed("read", "a program of the root", e))?;
+    let Some(alpine) = of_root.and_then(|machine| machine.word) else { return Ok(words) };
+    let openwrt = Profiles::builtin()?.map_arch(Ecosystem::Alpine, alpine, Ecosystem::Openwrt);
+    let found = [(Ecosystem::Alpine, Some(alpine)), (Ecosystem::Openwrt, openwrt.map(|found| found.word))];
+    for (world, word) in found {
+        if let Some(word) = word.filter(|_| !words.iter().any(|(known, _)| *known == world)) {
+            words.push((world, word.to_owned()));
         }
     }
     Ok(words)

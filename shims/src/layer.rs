@@ -26,6 +26,8 @@ pub fn root(ecosystem: Ecosystem) -> RelPath {
     match ecosystem {
         Ecosystem::Alpine => RelPath::literal("usr/lib/xpkg/alpine"),
         Ecosystem::Openwrt => RelPath::literal("usr/lib/xpkg/openwrt"),
+        // Has no packages, and so never a layer.
+        Ecosystem::Other => RelPath::literal("usr/lib/xpkg/other"),
     }
 }
 

@@ -24,9 +24,11 @@ const MAX_TEXT: usize = 1 << 20;
 const MAX_ROWS: usize = 10_000;
 
 /// The built-in files.
-const BUILTIN: [(&str, &str); 2] = [
+const BUILTIN: [(&str, &str); 4] = [
     ("rules/openwrt.toml", include_str!("../rules/openwrt.toml")),
     ("rules/alpine.toml", include_str!("../rules/alpine.toml")),
+    ("rules/other-alpine.toml", include_str!("../rules/other-alpine.toml")),
+    ("rules/other-openwrt.toml", include_str!("../rules/other-openwrt.toml")),
 ];
 
 /// Rules for hosts of every world.
@@ -215,6 +217,9 @@ fn parse(name: &str, text: &str) -> Result<RuleFile, Error> {
         return Err(Error::Program { file: file(), wanted: head.requires_xpkg, program: schema::program() });
     }
     let rules: RuleFile = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
+    if rules.foreign == Ecosystem::Other {
+        return Err(malformed("`foreign` is a world that has packages: alpine or openwrt".to_owned()));
+    }
     if rules.native == rules.foreign {
         return Err(malformed(format!("`native` and `foreign` are both {}", rules.native)));
     }
@@ -279,7 +284,7 @@ mod tests {
 
     #[test]
     fn builtin_rules_are_valid() {
-        assert_eq!(load_builtin().unwrap().files.len(), 2);
+        assert_eq!(load_builtin().unwrap().files.len(), BUILTIN.len());
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub fn translate(foreign: &Foreign<'_>) -> Adaptation {
         if foreign.probe.leads_to("/var").is_some_and(memory) {
             volatile::translate(foreign, &mut adaptation);
         }
-    } else if foreign.package.ecosystem == Ecosystem::Openwrt && foreign.native != Ecosystem::Openwrt {
+    } else if foreign.package.ecosystem == Ecosystem::Openwrt && foreign.native == Ecosystem::Alpine {
         procd::translate(foreign, &mut adaptation);
     }
     adaptation

@@ -42,6 +42,40 @@ impl System {
         Self::unpacked(OPENWRT_19_07, Ecosystem::Openwrt)
     }
 
+    /// A fresh Debian, which is neither: the root that `.ci/setup` makes of its packages. `None`, said aloud, where it is not.
+    pub fn debian() -> Option<Self> {
+        if !ready() {
+            return None;
+        }
+        let archive = std::env::var_os("XPKG_TOOLS").map(|dir| Path::new(&dir).join("debian/root.tar"));
+        let Some(archive) = archive.filter(|archive| archive.is_file()) else {
+            return real::skip("needs Debian's packages in $XPKG_TOOLS/debian: see .ci/setup");
+        };
+        let temporary = TempDir::with_prefix("xpkg-root-").unwrap();
+        let dir = temporary.path().to_owned();
+        let unpack: [&std::ffi::OsStr; 5] =
+            ["--numeric-owner".as_ref(), "-xpf".as_ref(), archive.as_ref(), "-C".as_ref(), dir.as_ref()];
+        real::run("tar", unpack).unwrap().expect_success().unwrap();
+        Some(Self { native: Ecosystem::Other, chroot: Chroot::new(&dir).unwrap(), dir, _temporary: Some(temporary) })
+    }
+
+    /// A root of one static busybox, without any loader or library. `None`, said aloud, where there is no such busybox.
+    pub fn bare() -> Option<Self> {
+        let busybox = crate::vm::kernel::Kernel::find().filter(|_| ready())?.busybox;
+        let temporary = TempDir::with_prefix("xpkg-root-").unwrap();
+        let dir = temporary.path().to_owned();
+        for name in ["bin", "etc", "lib", "proc", "tmp", "usr/bin", "usr/lib"] {
+            fs::create_dir_all(dir.join(name)).unwrap();
+        }
+        fs::copy(busybox, dir.join("bin/busybox")).unwrap();
+        for name in ["sh", "grep", "mount", "mountpoint", "mkdir", "ln", "sleep", "cat", "readlink"] {
+            std::os::unix::fs::symlink("busybox", dir.join("bin").join(name)).unwrap();
+        }
+        fs::write(dir.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\n").unwrap();
+        fs::write(dir.join("etc/group"), "root:x:0:\n").unwrap();
+        Some(Self { native: Ecosystem::Other, chroot: Chroot::new(&dir).unwrap(), dir, _temporary: Some(temporary) })
+    }
+
     /// A fresh system of that world.
     pub fn fresh(native: Ecosystem) -> Option<Self> {
         Self::unpacked(if native == Ecosystem::Openwrt { OPENWRT_25_12 } else { ALPINE_3_19 }, native)

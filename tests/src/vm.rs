@@ -6,7 +6,7 @@
 
 mod agent;
 mod initramfs;
-mod kernel;
+pub(crate) mod kernel;
 mod machine;
 
 use std::sync::Mutex;

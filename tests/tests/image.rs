@@ -149,6 +149,29 @@ fn alpine_with_ucode_is_what_a_live_install_leaves() {
 }
 
 #[test]
+fn a_description_says_where_foreign_programs_live() {
+    let Some(debian) = System::debian() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let base = place.path().join("base.tar");
+    archive(&debian, &base);
+    let builder = Builder::new(USERS[0]);
+    builder.give("base.tar", &base);
+    builder.give("keys", &real::data().unwrap().join("alpine-3.19/keys"));
+    let plain = description("archive = \"base.tar\"", &["alpine:jq"], &ALPINE, Ecosystem::Alpine, false);
+    let never = plain.replace("[packages]\n", "[packages]\nlayer = \"never\"\n");
+    let planned = builder.build(&never, &["--json", "--dry-run"]).expect_success().unwrap();
+    let plan: Value = serde_json::from_str(&planned.stdout).unwrap();
+    assert!(plan["steps"].to_string().contains("jq") && !plan.to_string().contains("\"layer\""), "{plan:#}");
+
+    builder.build(&plain, &[]).expect_success().unwrap();
+    let mounted = Mounted::new(&builder.dir().join("out.squashfs"));
+    let image = System::at(Ecosystem::Other, mounted.path());
+    assert_eq!(image.ok(["jq", "-n", "1+1"]).stdout, "2\n");
+    assert!(image.has("usr/lib/xpkg/alpine/lib/ld-musl-x86_64.so.1"));
+    assert!(image.xpkg().ok(["list"]).stdout.contains("alpine:musl"));
+}
+
+#[test]
 fn packages_alone_make_a_root() {
     if !ready() {
         return;

@@ -8,6 +8,7 @@ use xpkg_model::root::{Node, NodeKind, RootView};
 use xpkg_model::{Ecosystem, RelPath};
 
 use super::{Decided, Owner, stronger};
+use crate::native::place::OWN;
 use crate::protect::Protected;
 use crate::state::LinkOwner;
 use crate::transaction::outgoing::{OldFile, Outgoing, digest_of};
@@ -276,6 +277,7 @@ fn is_record(path: &RelPath) -> bool {
         |record: &[u8]| bytes.strip_prefix(record).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"-"));
     RECORDS.iter().any(|record| beside_it(record))
         || bytes.starts_with(b"usr/lib/xpkg/journal/")
+        || [OWN.installed, OWN.triggers, OWN.scripts[0]].iter().any(|own| bytes.starts_with(own.as_bytes()))
         || bytes.starts_with(b"usr/lib/opkg/info/")
         || bytes.starts_with(b"lib/apk/db/scripts.tar")
         || bytes == b"lib/apk/db/triggers"

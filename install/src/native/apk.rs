@@ -14,6 +14,7 @@ use xpkg_model::{Dependency, Ecosystem, RelPath};
 
 use super::Changes;
 use super::lists::{edit_arch, edit_world};
+use super::place::Place;
 use crate::{Error, Meta, Result, Target};
 
 /// Databases up to this size are rewritten in memory.
@@ -28,18 +29,29 @@ pub struct NativeApk {
     pub ecosystem: Ecosystem,
     /// Which generation reads the files.
     pub generation: Generation,
+    /// Where they are.
+    pub place: Place,
 }
 
 impl NativeApk {
+    /// An apk whose generation is known.
+    pub const fn of(ecosystem: Ecosystem, generation: Generation) -> Self {
+        Self { ecosystem, generation, place: Place::of(ecosystem) }
+    }
+
     /// Finds the apk that owns a root; `None` when there is no database.
     pub fn detect(root: &(impl RootView + ?Sized), ecosystem: Ecosystem) -> Result<Option<Self>> {
-        let path = RelPath::literal(db::INSTALLED);
+        let place = Place::of(ecosystem);
+        if place.is_own() {
+            return Ok(Some(Self { ecosystem, generation: Generation::Apk3, place }));
+        }
+        let path = RelPath::literal(place.installed);
         if root.node(&path).map_err(|e| Error::io("reading", &path, e))?.is_none() {
             return Ok(None);
         }
         let mut by_package = None;
         let mut by_records = None;
-        let mut native = Self { ecosystem, generation: Generation::Apk2 };
+        let mut native = Self { ecosystem, generation: Generation::Apk2, place };
         native.each(root, &mut |record| {
             let name = record.package.name.as_str();
             // Alpine calls it apk-tools; OpenWrt apk-mbedtls, apk-openssl, apk-wolfssl.
@@ -65,7 +77,7 @@ impl NativeApk {
         root: &(impl RootView + ?Sized),
         sink: &mut dyn FnMut(InstalledRecord) -> Result<(), BoxError>,
     ) -> Result<()> {
-        let path = RelPath::literal(db::INSTALLED);
+        let path = RelPath::literal(self.place.installed);
         let Some(file) = root.open(&path).map_err(|e| Error::io("opening", &path, e))? else { return Ok(()) };
         db::read_installed(BufReader::new(file), &path.to_string(), self.ecosystem, &Limits::default(), sink)
             .map_err(|e| unwrap(e, &path))
@@ -73,19 +85,22 @@ impl NativeApk {
 
     /// The world, as written.
     pub fn world(&self, root: &(impl RootView + ?Sized)) -> Result<Vec<Dependency>> {
-        let text = text(root, db::WORLD)?.unwrap_or_default();
-        xpkg_model::dependency::parse_list(&text).map_err(|e| Error::native(format!("/{}", db::WORLD), e))
+        let Some(lists) = self.place.lists else { return Ok(Vec::new()) };
+        let text = text(root, lists.world)?.unwrap_or_default();
+        xpkg_model::dependency::parse_list(&text).map_err(|e| Error::native(format!("/{}", lists.world), e))
     }
 
     /// Architectures that may be installed.
     pub fn arches(&self, root: &(impl RootView + ?Sized)) -> Result<Vec<String>> {
-        Ok(text(root, db::ARCH)?.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect())
+        let Some(lists) = self.place.lists else { return Ok(Vec::new()) };
+        Ok(text(root, lists.arch)?.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect())
     }
 
     /// Trigger patterns by the 20 bytes of the package's identity.
     pub fn triggers(&self, root: &(impl RootView + ?Sized)) -> Result<Vec<Trigger>> {
-        let text = text(root, db::TRIGGERS)?.unwrap_or_default();
-        Trigger::parse(text.as_bytes(), db::TRIGGERS).map_err(|e| Error::native(format!("/{}", db::TRIGGERS), e))
+        let path = self.place.triggers;
+        let text = text(root, path)?.unwrap_or_default();
+        Trigger::parse(text.as_bytes(), path).map_err(|e| Error::native(format!("/{path}"), e))
     }
 
     /// Scripts of the packages that `wanted` names by the 20 bytes of their identity.
@@ -95,7 +110,7 @@ impl NativeApk {
         wanted: &mut dyn FnMut(&[u8; 20], ScriptKind) -> bool,
     ) -> Result<Vec<Script>> {
         let mut found = Vec::new();
-        let Some((path, file)) = open_scripts(root)? else { return Ok(found) };
+        let Some((path, file)) = open_scripts(root, &self.place)? else { return Ok(found) };
         let limits = Limits::default();
         db::read_scripts(BufReader::new(file), &path.to_string(), &limits, &mut |script| {
             if wanted(&script.id, script.kind) {
@@ -112,17 +127,18 @@ impl NativeApk {
         let removed = self.stage_installed(target, changes)?;
         self.stage_scripts(target, changes, &removed)?;
         self.stage_triggers(target, changes, &removed)?;
+        let Some(lists) = self.place.lists else { return Ok(()) };
         let edit = |text: &str| edit_world(text, &changes.world_set, &changes.world_remove);
-        stage_text(target, db::WORLD, &edit)?;
+        stage_text(target, lists.world, &edit)?;
         if !changes.arch_add.is_empty() || !changes.arch_remove.is_empty() {
-            stage_text(target, db::ARCH, &|text| edit_arch(text, &changes.arch_add, &changes.arch_remove))?;
+            stage_text(target, lists.arch, &|text| edit_arch(text, &changes.arch_add, &changes.arch_remove))?;
         }
         Ok(())
     }
 
     /// Answers the identities of what went.
     fn stage_installed(&self, target: &mut dyn Target, changes: &Changes) -> Result<BTreeSet<[u8; 20]>> {
-        let path = RelPath::literal(db::INSTALLED);
+        let path = RelPath::literal(self.place.installed);
         let untouched = changes.remove.is_empty() && changes.add.is_empty();
         if untouched && changes.lose.is_empty() && changes.regain.is_empty() {
             return Ok(BTreeSet::new());
@@ -163,7 +179,7 @@ impl NativeApk {
         // The bytes of apk 2 for what went may still be under another order; a set is enough here.
         let kept: BTreeSet<[u8; 20]> =
             changes.add.iter().filter_map(|r| r.record.package.identity.map(|i| i.prefix())).collect();
-        stage_spool(target, &path, out)?;
+        self.stage_spool(target, &path, out)?;
         Ok(removed.difference(&kept).copied().collect())
     }
 
@@ -171,13 +187,14 @@ impl NativeApk {
         let mut gone = removed.clone();
         gone.extend(changes.add.iter().filter_map(|r| r.record.package.identity.map(|id| id.prefix())));
         let brings = changes.add.iter().any(|r| !r.scripts.is_empty());
-        let open = open_scripts(target)?;
-        let default = if self.generation == Generation::Apk3 { db::SCRIPTS_TAR_GZ } else { db::SCRIPTS_TAR };
+        let open = open_scripts(target, &self.place)?;
+        let [plain, packed] = self.place.scripts;
+        let default = if self.generation == Generation::Apk3 { packed } else { plain };
         let path = open.as_ref().map_or_else(|| RelPath::literal(default), |(path, _)| path.clone());
         let packing = if path.as_bytes().ends_with(b".gz") { Packing::Gzip } else { Packing::Plain };
         let failed = |e: std::io::Error| Error::io("writing", &path, e);
         let mut writer = ScriptsWriter::new(SpooledTempFile::new(SPOOL), packing);
-        let mut dropped = false;
+        let (mut dropped, mut any) = (false, brings);
         if let Some((_, file)) = open {
             let limits = Limits::default();
             db::read_scripts(BufReader::new(file), &path.to_string(), &limits, &mut |script| {
@@ -185,12 +202,16 @@ impl NativeApk {
                     dropped = true;
                     return Ok(());
                 }
+                any = true;
                 Ok(writer.append(&script)?)
             })
             .map_err(|e| unwrap(e, &path))?;
         }
         if !brings && !dropped {
             return Ok(());
+        }
+        if !any && self.place.is_own() {
+            return target.stage_remove(&path);
         }
         for registration in &changes.add {
             for (kind, text) in &registration.scripts {
@@ -200,7 +221,7 @@ impl NativeApk {
                 }
             }
         }
-        stage_spool(target, &path, writer.finish().map_err(failed)?)
+        self.stage_spool(target, &path, writer.finish().map_err(failed)?)
     }
 
     fn stage_triggers(&self, target: &mut dyn Target, changes: &Changes, removed: &BTreeSet<[u8; 20]>) -> Result<()> {
@@ -213,13 +234,36 @@ impl NativeApk {
             let trigger = Trigger::new(id.prefix(), &registration.triggers, &package.name);
             new.extend(trigger.map_err(|e| Error::native(&package.name, e))?.map(|t| t.to_string()));
         }
-        stage_text(target, db::TRIGGERS, &|text| {
+        self.stage_text(target, self.place.triggers, &|text| {
             let stays = |line: &&str| {
                 let id = Trigger::parse(line.as_bytes(), "").ok().and_then(|t| t.first().map(|t| t.id));
                 id.is_none_or(|id| !removed.contains(&id) && !added.contains(&id))
             };
             text.split_inclusive('\n').filter(stays).collect::<String>() + &new
         })
+    }
+
+    /// A text that became empty goes where it is ours alone.
+    fn stage_text(&self, target: &mut dyn Target, path: &'static str, edit: &dyn Fn(&str) -> String) -> Result<()> {
+        let old = text(target, path)?;
+        if self.place.is_own() && old.is_some() && edit(old.as_deref().unwrap_or_default()).is_empty() {
+            return target.stage_remove(&RelPath::literal(path));
+        }
+        stage_text(target, path, edit)
+    }
+
+    /// So does a database.
+    fn stage_spool(&self, target: &mut dyn Target, path: &RelPath, mut spool: SpooledTempFile) -> Result<()> {
+        let failed = |e| Error::io("writing", path, e);
+        if self.place.is_own() && spool.stream_position().map_err(failed)? == 0 {
+            let there = target.node(path).map_err(|e| Error::io("reading", path, e))?.is_some();
+            return if there { target.stage_remove(path) } else { Ok(()) };
+        }
+        if let Some(dir) = path.parent().filter(|_| self.place.is_own()) {
+            let dir = target.real_path(&dir, true).map_err(|e| Error::io("resolving", &dir, e))?;
+            crate::transaction::stage::ensure_dir(target, &dir)?;
+        }
+        stage_spool(target, path, spool)
     }
 }
 
@@ -235,8 +279,10 @@ fn regain(record: &mut InstalledRecord, path: &RelPath, file: &DbFile) {
     }
 }
 
-fn open_scripts(root: &(impl RootView + ?Sized)) -> Result<Option<(RelPath, Box<dyn xpkg_model::root::ReadSeek>)>> {
-    for path in [db::SCRIPTS_TAR, db::SCRIPTS_TAR_GZ].map(RelPath::literal) {
+type Opened = (RelPath, Box<dyn xpkg_model::root::ReadSeek>);
+
+fn open_scripts(root: &(impl RootView + ?Sized), place: &Place) -> Result<Option<Opened>> {
+    for path in place.scripts.map(RelPath::literal) {
         if let Some(file) = root.open(&path).map_err(|e| Error::io("opening", &path, e))? {
             return Ok(Some((path, file)));
         }

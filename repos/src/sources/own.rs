@@ -91,6 +91,9 @@ pub fn parse(file: &str, text: &str) -> Result<OwnSource> {
         return Err(bad(format!("it requires xpkg {wanted}, this is {program}")));
     }
     let own: OwnSource = toml::from_str(text).map_err(|e| bad(one_line(&e)))?;
+    if own.ecosystem == Ecosystem::Other {
+        return Err(bad("its ecosystem is \"alpine\" or \"openwrt\"".to_owned()));
+    }
     own.check().map_err(bad)?;
     Ok(own)
 }
@@ -214,6 +217,7 @@ mod tests {
             (format!("{good}requires-xpkg = \">=99\"\n"), "requires xpkg"),
             (format!("{good}trust = \"maybe\"\n"), "maybe"),
             (format!("{good}bogus = 1\n"), "bogus"),
+            (good.replace("\"alpine\"", "\"other\""), "openwrt"),
             (good.replace("http:", "gopher:"), "gopher"),
             (format!("{good}components = [\"../x\"]\n"), "components"),
         ] {

@@ -171,7 +171,7 @@ impl Database {
     /// Trigger patterns of an installed package.
     pub fn triggers_of(&self, known: &Known) -> Vec<String> {
         let Some(id) = known.package.identity else { return Vec::new() };
-        let native = xpkg_install::native::NativeApk { ecosystem: self.native, generation: self.generation };
+        let native = xpkg_install::native::NativeApk::of(self.native, self.generation);
         let triggers = native.triggers(&self.root).unwrap_or_default();
         let of = triggers.into_iter().find(|t| t.id == id.prefix());
         of.map_or_else(Vec::new, |t| t.patterns)
@@ -180,7 +180,7 @@ impl Database {
     /// The scripts of an installed package, by apk's names for them, in apk's order.
     pub fn scripts_of(&self, known: &Known) -> Vec<String> {
         let Some(id) = known.package.identity.map(|id| id.prefix()) else { return Vec::new() };
-        let native = xpkg_install::native::NativeApk { ecosystem: self.native, generation: self.generation };
+        let native = xpkg_install::native::NativeApk::of(self.native, self.generation);
         let mut kinds = std::collections::BTreeSet::new();
         let read = native.scripts(&self.root, &mut |owner, kind| {
             if *owner == id {
