@@ -56,7 +56,7 @@ pub fn suite(vm: &Vm) {
 
     vm.reboot();
     started(vm);
-    vm.ok("test -d /var/empty && test $(stat -c %U /var/lib/chrony/) = chrony");
+    vm.ok("test -d /var/empty && ls -ld /var/lib/chrony/ | grep -q ' chrony '");
     assert_eq!(keygen(), before.2);
     content(vm, &before.0);
 
@@ -142,6 +142,8 @@ fn said(vm: &Vm) -> Vec<BTreeSet<String>> {
     QUESTIONS.iter().map(lines).collect()
 }
 
+/// Every path that lasts. `/run`, a link, is nobody's and stays: whatever was written for Alpine counts on it.
 fn paths(vm: &Vm) -> String {
-    vm.ok("find / -xdev ! -path '/etc/xpkg*' ! -path '/var/*' ! -path '/tmp/*' ! -path '/root/*' | sort").stdout
+    vm.ok("find / -xdev ! -path /run ! -path '/etc/xpkg*' ! -path '/var/*' ! -path '/tmp/*' ! -path '/root/*' | sort")
+        .stdout
 }
