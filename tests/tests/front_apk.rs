@@ -168,10 +168,11 @@ const OPENWRT: &[(As, &str)] = &[
 
 /// What both roots have to themselves: xpkg's own state, what was called how and when, locks, and the identity of a package without files, which
 /// hangs on how its file was packed.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
     // The real one knows nothing of it.
     "etc/xpkg",
     "usr/lib/xpkg",
+    "tmp/cache/xpkg",
     "tmp/log/apk.log",
     "lib/apk/db/lock",
     "lib/apk/db/scripts.tar",
