@@ -32,5 +32,5 @@ docs:
 
 # Our apk decisions beside the real apk's on universes of these seeds, and what is left of those that are really installed
 # (needs root and XPKG_REAL_DATA)
-fidelity seeds="1..5001" commits="1..301":
+fidelity seeds="1..5001" commits="1..176":
     XPKG_FIDELITY={{seeds}} XPKG_COMMITS={{commits}} cargo test --release -p xpkg-tests --test fidelity_apk

@@ -41,6 +41,8 @@ pub struct Changes {
     pub lose: BTreeMap<String, BTreeSet<RelPath>>,
     /// Links that a remaining package gets back.
     pub regain: BTreeMap<String, Vec<(RelPath, DbFile)>>,
+    /// Repository tags of packages that come or stay (apk keeps them; opkg has none).
+    pub tags: BTreeMap<String, Option<String>>,
     /// Entries of the world to set.
     pub world_set: Vec<Dependency>,
     /// Names to take out of the world.

@@ -174,10 +174,11 @@ fn parse_condition(text: &str) -> Option<(Op, String)> {
 }
 
 /// Names of packages and capabilities. Wider than apk's package names: capabilities hold `: / [ ] ,`, and virtual packages
-/// (`apk add --virtual .build-deps`) begin with a dot.
+/// (`apk add --virtual .build-deps`) begin with a dot. A `?` is what apk 2 writes into its database for a condition that it
+/// has no sign for, and reads back as part of the name (apk-tools 2.14: `f>~2` becomes `f?2`).
 pub fn valid_name(name: &str) -> bool {
     !name.is_empty()
-        && name.bytes().all(|b| b.is_ascii_graphic() && !b"<>=~@\"'\\`;&$*?#{}()^%".contains(&b))
+        && name.bytes().all(|b| b.is_ascii_graphic() && !b"<>=~@\"'\\`;&$*#{}()^%".contains(&b))
         && !name.starts_with(['-', ',', '!'])
         // Nothing is called like a way up.
         && !name.starts_with("..")

@@ -1,5 +1,6 @@
 //! What would be done to a root: a value that can be shown, checked and carried out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -84,6 +85,8 @@ pub struct Plan {
     pub host_uses: Vec<HostUse>,
     /// Things a person should know, in words.
     pub notes: Vec<String>,
+    /// The repository tag of native packages, by name, where it is decided anew: apk keeps it beside the package.
+    pub tags: BTreeMap<String, Option<String>>,
 }
 
 impl Plan {

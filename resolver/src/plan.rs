@@ -40,7 +40,7 @@ pub fn plan(problem: &Problem<'_>, solution: &Solution) -> Plan {
             explicit: kept.explicit,
         });
     }
-    Plan { steps, host_uses: host_uses(problem, solution), notes: solution.notes.clone() }
+    Plan { steps, host_uses: host_uses(problem, solution), notes: solution.notes.clone(), ..Plan::default() }
 }
 
 /// What incoming foreign packages take from the host and from native packages.

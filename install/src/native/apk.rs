@@ -140,12 +140,20 @@ impl NativeApk {
     fn stage_installed(&self, target: &mut dyn Target, changes: &Changes) -> Result<BTreeSet<[u8; 20]>> {
         let path = RelPath::literal(self.place.installed);
         let untouched = changes.remove.is_empty() && changes.add.is_empty();
-        if untouched && changes.lose.is_empty() && changes.regain.is_empty() {
+        if untouched && changes.tags.is_empty() && changes.lose.is_empty() && changes.regain.is_empty() {
             return Ok(BTreeSet::new());
         }
         let mut out = SpooledTempFile::new(SPOOL);
         let mut add: BTreeMap<_, &InstalledRecord> =
             changes.add.iter().map(|r| (db::name_order(&r.record.package.name), &r.record)).collect();
+        let write = |out: &mut SpooledTempFile, record: &InstalledRecord| match changes.tags.get(&record.package.name) {
+            Some(tag) if record.repo_tag != *tag => {
+                let mut tagged = record.clone();
+                tagged.repo_tag.clone_from(tag);
+                db::write_record(out, &tagged)
+            }
+            _ => db::write_record(out, record),
+        };
         let mut removed = BTreeSet::new();
         self.each(target, &mut |mut record| {
             let name = record.package.name.clone();
@@ -153,13 +161,13 @@ impl NativeApk {
             while let Some((first, new)) = add.first_key_value()
                 && *first < db::name_order(&name)
             {
-                db::write_record(&mut out, new)?;
+                write(&mut out, new)?;
                 add.pop_first();
             }
             if changes.remove.contains(&name) {
                 removed.extend(record.package.identity.map(|id| id.prefix()));
                 if let Some(new) = add.remove(&db::name_order(&name)) {
-                    db::write_record(&mut out, new)?;
+                    write(&mut out, new)?;
                 }
                 return Ok(());
             }
@@ -171,10 +179,10 @@ impl NativeApk {
             for (path, file) in changes.regain.get(&name).into_iter().flatten() {
                 regain(&mut record, path, file);
             }
-            Ok(db::write_record(&mut out, &record)?)
+            Ok(write(&mut out, &record)?)
         })?;
         for record in add.into_values() {
-            db::write_record(&mut out, record).map_err(|e| Error::native(&path, e))?;
+            write(&mut out, record).map_err(|e| Error::native(&path, e))?;
         }
         // The bytes of apk 2 for what went may still be under another order; a set is enough here.
         let kept: BTreeSet<[u8; 20]> =

@@ -29,6 +29,7 @@ pub(super) fn stage(
     let mut changes = Changes {
         remove: work.prepared.gone.values().cloned().collect(),
         now: input.options.now,
+        tags: input.plan.tags.clone(),
         ..Changes::default()
     };
     changes.lose = std::mem::take(&mut work.prepared.decided.lose);
@@ -214,9 +215,13 @@ fn world(
     changes: &mut Changes,
 ) -> Result<()> {
     let current = work.prepared.native.marks(target)?.world;
+    let native = |spec: &&Spec| spec.ecosystem.is_none_or(|e| e == input.native);
+    let marked: BTreeSet<&str> = input.mark.iter().filter(native).map(|spec| spec.dependency.name.as_str()).collect();
     for step in input.plan.steps.iter().filter(|s| s.action == Action::Remove) {
         let key = (step.package.ecosystem, step.package.name.clone());
-        changes.world_remove.extend(work.prepared.gone.get(&key).cloned());
+        // Somebody else may give a name that stays wanted.
+        let gone = work.prepared.gone.get(&key).filter(|name| !marked.contains(name.as_str()));
+        changes.world_remove.extend(gone.cloned());
     }
     // Foreign packages: pinned, because no native repository has them.
     for package in state.packages.values() {
@@ -233,7 +238,6 @@ fn world(
             changes.world_remove.push(package.registered.clone());
         }
     }
-    let native = |spec: &&Spec| spec.ecosystem.is_none_or(|e| e == input.native);
     for spec in input.mark.iter().filter(native) {
         let installed_here = !state.packages.contains_key(&(input.native, spec.dependency.name.clone()));
         if installed_here && !current.contains(&spec.dependency) && spec.ecosystem.is_none_or(|e| e == input.native) {
@@ -244,7 +248,6 @@ fn world(
         let conflict = if spec.dependency.conflict { "!" } else { "" };
         changes.world_remove.push(format!("{conflict}{}", spec.dependency.name));
     }
-    let marked: BTreeSet<&str> = input.mark.iter().filter(native).map(|spec| spec.dependency.name.as_str()).collect();
     for step in input.plan.incoming().filter(|s| s.explicit && s.package.ecosystem == input.native) {
         let name = &step.package.name;
         if !marked.contains(name.as_str()) && !current.iter().any(|d| d.name == *name && !d.conflict) {

@@ -17,8 +17,9 @@ const SERVICES: [&str; 2] = ["/etc/init.d/", "/etc/openwrt/init.d/"];
 const WIDTH: usize = 48;
 /// What a program is asked that should change nothing; the first that it answers with 0 ends it.
 const QUESTIONS: [&str; 3] = ["--version", "--help", "-V"];
-/// Programs that whatever they are asked go into the background, and end as the race with it has it.
-const UNSTEADY: [&str; 1] = ["luci-bwc"];
+/// Programs whose answer says more of the machine than of the program, and what is said in its place: the end of one is
+/// a race with its own background process, the other lists the files where it stands as their file system has them.
+const UNSTEADY: [(&str, &str); 2] = [("luci-bwc", "goes into the background"), ("lsattr", "lists attributes")];
 /// Programs of one package that are started; some have hundreds.
 const MOST: usize = 6;
 /// Enters the root in namespaces of its own. A program that goes on (a service) is ended after some seconds: it did start.
@@ -29,7 +30,7 @@ const ENTER: &str = "mount --bind \"$0\" \"$0\" || exit 125\ntest ! -d \"$0/proc
 pub struct Started {
     /// Its name, without the directory.
     pub name: String,
-    /// How it ended; `None` where that is a race.
+    /// How it ended; `None` where that says nothing of it.
     pub status: Option<i32>,
     /// The first line that it said, as far as a table holds it.
     pub words: String,
@@ -70,7 +71,7 @@ fn name_below<'p>(path: &'p str, place: &str) -> Option<&'p str> {
 
 fn start(layer: &Layer, path: &str, questions: &[&str]) -> Started {
     let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-    let unsteady = UNSTEADY.contains(&name.as_str());
+    let unsteady = UNSTEADY.iter().find(|(unsteady, _)| *unsteady == name);
     let mut seen = Started { name, status: None, words: String::new(), failed: Some("not asked".to_owned()) };
     for question in questions {
         let out = run(layer, &[path, question]);
@@ -79,8 +80,8 @@ fn start(layer: &Layer, path: &str, questions: &[&str]) -> Started {
             break;
         }
     }
-    if unsteady && seen.failed.is_none() {
-        (seen.status, seen.words) = (None, "goes into the background".to_owned());
+    if let Some((_, words)) = unsteady.filter(|_| seen.failed.is_none()) {
+        (seen.status, seen.words) = (None, (*words).to_owned());
     }
     seen
 }

@@ -1,7 +1,7 @@
 //! Puts apk's decisions into practice: what the solver is told, the package files that its plan needs, and the transaction. All
 //! packages are fetched and checked before the first file of the root changes; apk itself works package by package.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -113,7 +113,9 @@ impl Database {
                 steps.push(step);
             }
         }
-        let steps = Steps { steps, ..Steps::default() };
+        let named = |c: &Change| c.new.as_ref().map(|new| (new.name.clone(), c.tag.clone()));
+        let tags = plan.changes.iter().filter_map(named).collect();
+        let steps = Steps { steps, tags, ..Steps::default() };
         let (mark, unmark) = self.world_changes(&plan.world);
         let provider = self.provider(&steps)?;
         let all: Vec<&dyn PayloadSource> =
@@ -211,9 +213,8 @@ impl Database {
     /// How the world changes, as the transaction wants it.
     fn world_changes(&self, new: &[Dependency]) -> (Vec<Spec>, Vec<Spec>) {
         let spec = |dependency: &Dependency| Spec { ecosystem: Some(self.native), dependency: dependency.clone() };
-        let before: BTreeMap<&str, &Dependency> = self.world.iter().map(|d| (d.name.as_str(), d)).collect();
         let after: BTreeSet<&str> = new.iter().map(|d| d.name.as_str()).collect();
-        let mark = new.iter().filter(|d| before.get(d.name.as_str()).is_none_or(|old| old != d)).map(spec).collect();
+        let mark = new.iter().map(spec).collect();
         let unmark = self.world.iter().filter(|d| !after.contains(d.name.as_str())).map(spec).collect();
         (mark, unmark)
     }
