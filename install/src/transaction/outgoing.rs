@@ -119,13 +119,15 @@ pub struct Rules<'a> {
     pub delivered: &'a dyn Fn(&RelPath) -> bool,
     /// Whether a registered name is a foreign package's, whose directories go only when they were made for it.
     pub foreign: &'a dyn Fn(&str) -> bool,
+    /// No foreign package is there afterwards.
+    pub last_foreign: bool,
     /// Whether what was changed goes, too.
     pub purge: bool,
 }
 
 /// Decides what goes.
 pub fn removals(root: &dyn RootView, outgoing: &Outgoing, claims: &Claims, rules: &Rules<'_>) -> Result<Removals> {
-    let Rules { native, protected, state, delivered, foreign, purge } = *rules;
+    let Rules { native, protected, state, delivered, foreign, last_foreign, purge } = *rules;
     let mut out = Removals::default();
     for (real, old) in &outgoing.files {
         if delivered(real) || claims.files.contains(real) || state.adopted.contains(real) {
@@ -163,6 +165,10 @@ pub fn removals(root: &dyn RootView, outgoing: &Outgoing, claims: &Claims, rules
             let above = real.ancestors().chain([real.clone()]);
             dirs.extend(above.filter(|dir| state.made.contains(dir)));
         }
+    }
+    // opkg lists no directories, so nothing says whose an empty one was that was made for a foreign package.
+    if native.is_opkg() && last_foreign {
+        dirs.extend(state.made.iter().cloned());
     }
     dirs.retain(|dir| !claims.dirs.contains(dir) && !delivered(dir));
     for dir in dirs {

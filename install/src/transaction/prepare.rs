@@ -202,6 +202,8 @@ pub(super) fn prepare<'a>(target: &dyn Target, input: &ApplyInput<'a>) -> Result
         state: &state,
         delivered: &|path| delivered.contains(path),
         foreign: &is_foreign,
+        last_foreign: !input.plan.brings_foreign(input.native)
+            && state.packages.values().all(|p| outgoing.records.contains_key(&p.registered)),
         purge: input.options.purge,
     };
     let removals = removals(root, &outgoing, &claims, &rules)?;
