@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
+use xpkg_fixtures::real::Output;
 use xpkg_fixtures::{Apk, Server, keys};
 use xpkg_model::Ecosystem;
 use xpkg_model::payload::ScriptKind;
@@ -110,6 +111,33 @@ fn without_proc() {
         std::fs::remove_file(system.dir().join("root/ran")).unwrap();
         remove(&xpkg, foreign(native));
         trace.assert_same(&Trace::of(&system), &LEFT);
+    }
+}
+
+/// A link by the native manager's name takes its place in the root: field tools call that name.
+#[test]
+fn by_the_native_managers_name() {
+    let apk = ["list -I", "info -L zlib", "info -W /bin/busybox", "version", "audit --system", "del nosuch"];
+    let opkg = ["list-installed", "files busybox", "status busybox", "print-architecture", "remove nosuch"];
+    let roots = [
+        (System::fresh(Ecosystem::Alpine), "apk", &apk[..], "del wget", "info -e wget"),
+        (System::fresh(Ecosystem::Openwrt), "apk", &apk[..], "add iw", "info -L iw"),
+        (System::openwrt_opkg(), "opkg", &opkg[..], "flag hold busybox", "status busybox"),
+    ];
+    for (system, name, asked, changed, judged) in roots {
+        let Some(system) = system else { return };
+        let Some(_copied) = Inside::new(&system, true) else { return };
+        system.sh(&format!("mkdir /root/front && ln -s /usr/bin/xpkg /root/front/{name}"));
+        let front = format!("/root/front/{name}");
+        let run = |program: &str, line: &str| system.chroot.run([program].into_iter().chain(line.split(' '))).unwrap();
+        let same = |line: &str| {
+            let (real, ours) = (run(name, line), run(&front, line));
+            let said = |out: &Output| (out.status, out.stdout.clone(), out.stderr.clone());
+            assert_eq!(said(&ours), said(&real), "{name} {line}");
+        };
+        asked.iter().for_each(|line| same(line));
+        run(&front, changed).expect_success().unwrap();
+        same(judged);
     }
 }
 
