@@ -142,7 +142,9 @@ impl FromStr for Dependency {
             Some((name, tag)) if !name.is_empty() => (name, Some(tag)),
             _ => (head, None),
         };
-        if !valid_name(name) {
+        // One `?` is what apk 2 writes into its database for a condition that it has no sign for, and reads back as part of
+        // the name (apk-tools 2.14: `f>~2` becomes `f?2`).
+        if !valid_name(name) && !name.split_once('?').is_some_and(|(a, b)| valid_name(&format!("{a}{b}"))) {
             return Err(bad("not a valid name"));
         }
         if tag.is_some_and(|t| t.is_empty() || !t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))) {
@@ -174,11 +176,10 @@ fn parse_condition(text: &str) -> Option<(Op, String)> {
 }
 
 /// Names of packages and capabilities. Wider than apk's package names: capabilities hold `: / [ ] ,`, and virtual packages
-/// (`apk add --virtual .build-deps`) begin with a dot. A `?` is what apk 2 writes into its database for a condition that it
-/// has no sign for, and reads back as part of the name (apk-tools 2.14: `f>~2` becomes `f?2`).
+/// (`apk add --virtual .build-deps`) begin with a dot.
 pub fn valid_name(name: &str) -> bool {
     !name.is_empty()
-        && name.bytes().all(|b| b.is_ascii_graphic() && !b"<>=~@\"'\\`;&$*#{}()^%".contains(&b))
+        && name.bytes().all(|b| b.is_ascii_graphic() && !b"<>=~@\"'\\`;&$*?#{}()^%".contains(&b))
         && !name.starts_with(['-', ',', '!'])
         // Nothing is called like a way up.
         && !name.starts_with("..")
@@ -308,12 +309,14 @@ mod tests {
             "cmd:[=1",
             "kernel=6.12.74~88179747-r1",
             "cmd:kdevelop!=23.08.4-r0",
+            "f?2-r1",
         ] {
             let parsed: Dependency = token.parse().unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(parsed.to_string(), token);
         }
-        for token in ["", "!", "!!a", "a=", "=1", "a<>=1", "a b", "a@=1", "-a"] {
+        for token in ["", "!", "!!a", "a=", "=1", "a<>=1", "a b", "a@=1", "-a", "?", "?a?", "a??"] {
             assert!(token.parse::<Dependency>().is_err(), "{token}");
         }
+        assert!(!valid_name("f?2"), "no package is called so");
     }
 }
