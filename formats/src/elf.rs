@@ -68,26 +68,12 @@ fn read(mut pieces: Pieces<'_>, limits: &Limits, depth: Depth) -> Result<Option<
         return Ok(None);
     }
     let (header, ctx) = header(&pieces, &head)?;
+    let class = if ctx.container.is_big() { Class::Elf64 } else { Class::Elf32 };
     let mut facts = ElfFacts {
-        class: if ctx.container.is_big() { Class::Elf64 } else { Class::Elf32 },
         big_endian: !ctx.le.is_little(),
-        machine: header.e_machine,
         flags: header.e_flags,
         osabi: header.e_ident[EI_OSABI],
-        kind: Kind::Other,
-        interpreter: None,
-        soname: None,
-        needed: Vec::new(),
-        rpath: None,
-        runpath: None,
-        undefined: Vec::new(),
-        weak_undefined: Vec::new(),
-        exports: Vec::new(),
-        copies: Vec::new(),
-        relr: false,
-        textrel: false,
-        exec_stack: false,
-        version_needs: Vec::new(),
+        ..ElfFacts::new(Kind::Other, class, header.e_machine)
     };
     if !matches!(header.e_type, ET_EXEC | ET_DYN) {
         return Ok(Some(facts));

@@ -77,6 +77,31 @@ pub struct ElfFacts {
 }
 
 impl ElfFacts {
+    /// The facts of a file of which only its header is known: it needs, gives and asks nothing.
+    pub fn new(kind: Kind, class: Class, machine: u16) -> Self {
+        Self {
+            class,
+            big_endian: false,
+            machine,
+            flags: 0,
+            osabi: 0,
+            kind,
+            interpreter: None,
+            soname: None,
+            needed: Vec::new(),
+            rpath: None,
+            runpath: None,
+            undefined: Vec::new(),
+            weak_undefined: Vec::new(),
+            exports: Vec::new(),
+            copies: Vec::new(),
+            relr: false,
+            textrel: false,
+            exec_stack: false,
+            version_needs: Vec::new(),
+        }
+    }
+
     /// Finds an exported name.
     pub fn export(&self, name: &str) -> Option<&Export> {
         self.exports.binary_search_by(|e| e.name.as_str().cmp(name)).ok().map(|i| &self.exports[i])

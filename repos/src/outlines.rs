@@ -118,27 +118,7 @@ mod tests {
     use super::*;
 
     fn outline() -> ElfFacts {
-        ElfFacts {
-            class: Class::Elf64,
-            big_endian: false,
-            machine: 62,
-            flags: 0,
-            osabi: 0,
-            kind: Kind::Library,
-            interpreter: None,
-            soname: Some("libz.so.1".to_owned()),
-            needed: Vec::new(),
-            rpath: None,
-            runpath: None,
-            undefined: Vec::new(),
-            weak_undefined: Vec::new(),
-            exports: Vec::new(),
-            copies: Vec::new(),
-            relr: false,
-            textrel: false,
-            exec_stack: false,
-            version_needs: Vec::new(),
-        }
+        ElfFacts { soname: Some("libz.so.1".to_owned()), ..ElfFacts::new(Kind::Library, Class::Elf64, 62) }
     }
 
     fn stamp(inode: u64, changed: i64) -> Stamp {

@@ -17,25 +17,12 @@ fn facts(kind: Kind, needed: &[&str], undefined: &[&str], exports: &[&str]) -> E
     exports.sort_by(|a, b| a.name.cmp(&b.name));
     let owned = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
     ElfFacts {
-        class: Class::Elf64,
-        big_endian: false,
-        machine: 62,
-        flags: 0,
-        osabi: 0,
         interpreter: (kind == Kind::Program).then(|| "/lib/ld-musl-x86_64.so.1".to_owned()),
-        kind,
-        soname: None,
         needed: owned(needed),
-        rpath: None,
-        runpath: None,
         undefined: owned(undefined),
         weak_undefined: vec!["_ITM_registerTMCloneTable".to_owned()],
         exports,
-        copies: Vec::new(),
-        relr: false,
-        textrel: false,
-        exec_stack: false,
-        version_needs: Vec::new(),
+        ..ElfFacts::new(kind, Class::Elf64, 62)
     }
 }
 
