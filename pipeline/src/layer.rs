@@ -16,44 +16,45 @@ use xpkg_shims::{HostProbe as _, Libc};
 use crate::error::Error;
 use crate::prepare::Ground;
 
-/// Where foreign packages go, before anything was tried.
-pub(crate) fn placement(ground: &Ground<'_>, installed: &Installed) -> Result<Placement, Error> {
+/// Where foreign packages go, before anything was tried; and why into a layer, for the plan, where neither a person said so
+/// nor the layer is there already.
+pub(crate) fn placement(
+    ground: &Ground<'_>,
+    installed: &Installed,
+) -> Result<(Placement, Option<&'static str>), Error> {
     let inside = xpkg_install::installed::layered(ground.root)?;
     match ground.layer {
-        LayerPolicy::Always => Ok(Placement::Layer),
+        LayerPolicy::Always => Ok((Placement::Layer, None)),
         LayerPolicy::Never => match inside.first() {
-            None => Ok(Placement::Host),
+            None => Ok((Placement::Host, None)),
             Some((ecosystem, name)) => Err(Error::NotPossible(format!(
                 "{ecosystem}:{name} lives in the private layer of its world: remove it before `--layer=never`"
             ))),
         },
-        LayerPolicy::Auto if !inside.is_empty() => Ok(Placement::Layer),
-        // Such a root may have a loader of musl beside that of its own programs, for programs of a person's own.
-        LayerPolicy::Auto if ground.system.native == Ecosystem::Other => {
-            let machine = xpkg_repos::sources::machine(ground.root).map_err(Error::io("reading the root's shell"))?;
-            let musl = machine.and_then(|m| m.interpreter).is_some_and(|loader| loader.contains("/ld-musl-"));
-            Ok(if musl { Placement::Host } else { Placement::Layer })
-        }
+        LayerPolicy::Auto if !inside.is_empty() => Ok((Placement::Layer, None)),
         LayerPolicy::Auto => {
             let libc = crate::host::probe(ground, installed, &[]).libc();
-            // A root on which nothing is yet has no libc either, and gets its own.
-            let bare = installed.packages.is_empty();
-            Ok(if libc == Libc::Musl || libc == Libc::None && bare { Placement::Host } else { Placement::Layer })
+            let host = if ground.system.native == Ecosystem::Other {
+                // Such a root may have a loader of musl beside that of its own programs, for programs of a person's own.
+                let machine =
+                    xpkg_repos::sources::machine(ground.root).map_err(Error::io("reading the root's shell"))?;
+                machine.and_then(|m| m.interpreter).is_some_and(|loader| loader.contains("/ld-musl-"))
+            } else {
+                // A root on which nothing is yet has no libc either, and gets its own.
+                libc == Libc::Musl || libc == Libc::None && installed.packages.is_empty()
+            };
+            Ok(if host { (Placement::Host, None) } else { (Placement::Layer, Some(unfit(libc))) })
         }
     }
 }
 
-/// Why they go there without a trial, for the plan; `None` where a person said so or the layer is there already.
-pub(crate) fn because(ground: &Ground<'_>, installed: &Installed) -> Result<Option<&'static str>, Error> {
-    if ground.layer != LayerPolicy::Auto || !xpkg_install::installed::layered(ground.root)?.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(match crate::host::probe(ground, installed, &[]).libc() {
+fn unfit(libc: Libc) -> &'static str {
+    match libc {
         Libc::Glibc => "the root's C library is glibc, and their programs are built for musl",
         Libc::Uclibc => "the root's C library is uClibc, and their programs are built for musl",
         Libc::None => "the root has no loader",
         Libc::Musl => "the root's own programs do not use musl",
-    }))
+    }
 }
 
 /// Foreign packages that are among the root's own files and would have to move.

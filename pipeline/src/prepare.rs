@@ -178,7 +178,7 @@ pub fn prepare(
     };
     prove_native_libraries(&mut installed, &libraries, native);
     let there = There { installed: &installed, libraries: &libraries };
-    let first = crate::layer::placement(ground, &installed)?;
+    let (first, because) = crate::layer::placement(ground, &installed)?;
     let mut wants_layer = false;
     let outcome = attempt(ground, &there, request, local, depth, first, &mut wants_layer);
     let refused = |p: &Prepared| p.verdicts.iter().any(|v| v.verdict == Verdict::NeedsPrivateLayer);
@@ -189,7 +189,7 @@ pub fn prepare(
     if first == Placement::Layer {
         let mut outcome = outcome?;
         let comes = outcome.plan.incoming().any(|step| step.package.ecosystem != native);
-        if let Some(why) = crate::layer::because(ground, &installed)?.filter(|_| comes) {
+        if let Some(why) = because.filter(|_| comes) {
             outcome.notes.insert(0, format!("foreign packages live in a private layer, because {why}"));
         }
         return Ok(outcome);

@@ -233,7 +233,7 @@ impl Session {
         prove_native_libraries(&mut installed, &libraries, self.system.native);
         let ground = self.ground();
         let rules = crate::host::rules(&self.root)?;
-        let placement = crate::layer::placement(&ground, &installed)?;
+        let (placement, _) = crate::layer::placement(&ground, &installed)?;
         let host = crate::host::host(&rules, &ground, &installed, &libraries, placement);
         if let Some(node) = xpkg_resolver::why(&installed, &host, &spec) {
             return Ok(WhyAnswer { found: true, text: format!("{node}\n"), reasons: vec![node] });
