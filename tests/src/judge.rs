@@ -138,12 +138,14 @@ impl Answers {
     }
 }
 
+/// Whether a line of `apk audit` is about a process that ended meanwhile: apk walks /proc too.
+pub fn is_gone_process(line: &str) -> bool {
+    line.strip_prefix("e proc/").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
 /// An answer without the lines and counts that are ours.
 fn reduce(text: &str, ours: &Ours, compare: Compare) -> Vec<String> {
-    // apk walks /proc too, where a process of the machine may end meanwhile.
-    let gone_process =
-        |line: &&str| line.strip_prefix("e proc/").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    let kept = text.lines().filter(|line| !ours.is_about(line) && !gone_process(line));
+    let kept = text.lines().filter(|line| !ours.is_about(line) && !is_gone_process(line));
     let mut lines: Vec<String> = kept.map(|line| without_count(line, ours.0.len())).collect();
     match compare {
         Compare::Lines => lines,

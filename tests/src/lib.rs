@@ -31,7 +31,7 @@ pub use judge::Answers;
 pub use overlay::Overlay;
 pub use program::Xpkg;
 pub use small_disk::SmallDisk;
-pub use system::{System, data_server};
+pub use system::{System, add_source, data_server};
 pub use tls::TlsServer;
 pub use trace::Trace;
 pub use vm::Vm;

@@ -10,7 +10,7 @@ mod real;
 pub use dry::carry_out;
 pub use front::{as_front_tells, carry_out_by_front};
 pub use generate::{plain_universe, universe};
-pub use real::Judge;
+pub use real::{Judge, without_times};
 
 /// One package of a universe: its control fields in order, and the files that it brings.
 #[derive(Clone, Debug)]

@@ -144,34 +144,23 @@ impl System {
 
     /// Adds the sources of the other world to xpkg, with the keys that the real data names for them.
     pub fn add_foreign_sources(&self, xpkg: &Xpkg) {
-        let url = data_server().url();
-        let data = real::data().unwrap();
-        let (sources, world, keys): (&[(&str, &str)], _, _) = match self.native {
-            Ecosystem::Openwrt => {
-                let sources = &[("alpine-main", "alpine-3.19/main"), ("alpine-community", "alpine-3.19/community")];
-                (sources, "alpine", data.join("alpine-3.19/keys"))
-            }
-            _ => {
-                let sources = &[
-                    ("openwrt-base", "openwrt-25.12/base"),
-                    ("openwrt-target", "openwrt-25.12/target/packages.adb"),
-                    ("openwrt-packages", "openwrt-25.12/packages"),
-                ];
-                (sources, "openwrt", data.join("openwrt-25.12/keys"))
-            }
+        let sources: &[(&str, &str)] = match self.native {
+            Ecosystem::Openwrt => &[("alpine-main", "alpine-3.19/main"), ("alpine-community", "alpine-3.19/community")],
+            _ => &[
+                ("openwrt-base", "openwrt-25.12/base"),
+                ("openwrt-target", "openwrt-25.12/target/packages.adb"),
+                ("openwrt-packages", "openwrt-25.12/packages"),
+            ],
         };
         for (name, path) in sources {
-            let keys = keys.to_str().unwrap();
-            xpkg.ok(["source", "add", name, &format!("{url}/{path}"), "--ecosystem", world, "--keys", keys]);
+            add_source(xpkg, name, path);
         }
     }
 
     /// Adds OpenWrt 19.07's feeds to xpkg, with the key that signs them.
     pub fn add_opkg_sources(&self, xpkg: &Xpkg) {
-        let keys = real::data().unwrap().join("openwrt-19.07/keys");
         for feed in OPKG_FEEDS {
-            let (name, url) = (format!("owrt-{feed}"), format!("{}/openwrt-19.07/{feed}", data_server().url()));
-            xpkg.ok(["source", "add", &name, &url, "--ecosystem", "openwrt", "--keys", keys.to_str().unwrap()]);
+            add_source(xpkg, &format!("owrt-{feed}"), &format!("openwrt-19.07/{feed}"));
         }
     }
 
@@ -229,4 +218,14 @@ pub fn ready() -> bool {
 pub fn data_server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| Server::start(real::data().unwrap()).unwrap())
+}
+
+/// Adds a repository of the real data, served on loopback, to xpkg, with the keys of its release.
+pub fn add_source(xpkg: &Xpkg, name: &str, path: &str) {
+    let world = if path.starts_with("alpine-") { "alpine" } else { "openwrt" };
+    // The installation medium is signed as its release is.
+    let release = path.split('/').next().unwrap().trim_end_matches("-iso");
+    let keys = real::data().unwrap().join(release).join("keys");
+    let url = format!("{}/{path}", data_server().url());
+    xpkg.ok(["source", "add", name, &url, "--ecosystem", world, "--keys", keys.to_str().unwrap()]);
 }

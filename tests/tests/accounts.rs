@@ -2,12 +2,12 @@
 //! the same numbers every time, and go again; scripts find the tools that their own system has.
 
 use serde_json::Value;
-use xpkg_fixtures::{Apk, keys, real};
+use xpkg_fixtures::{Apk, keys};
 use xpkg_model::Ecosystem;
 use xpkg_model::payload::ScriptKind;
 use xpkg_tests::feed::Feed;
 use xpkg_tests::inside::Inside;
-use xpkg_tests::{System, Trace, data_server};
+use xpkg_tests::{System, Trace, add_source};
 
 /// What may change besides: the cache and lock files.
 const LEFT: [&str; 5] = ["tmp/cache/xpkg", "var/cache/xpkg", "lib/apk/db/lock", "tmp/log/apk.log", "var/log/apk.log"];
@@ -25,9 +25,7 @@ fn chrony_on_openwrt() {
     let Some(system) = System::openwrt() else { return };
     let xpkg = system.xpkg();
     // The only one of the repositories that has chrony and all that it needs.
-    let (url, keys) = (data_server().url(), real::data().unwrap().join("alpine-3.19/keys"));
-    let url = format!("{url}/alpine-3.19-iso");
-    xpkg.ok(["source", "add", "iso", &url, "--ecosystem", "alpine", "--keys", keys.to_str().unwrap()]);
+    add_source(&xpkg, "iso", "alpine-3.19-iso");
     xpkg.ok(["update"]);
     let before = FILES.map(|file| (system.read(file), system.mode_and_ids(file)));
     let plan = xpkg.json(["install", "alpine:chrony"]);

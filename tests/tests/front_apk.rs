@@ -8,6 +8,7 @@ use std::process::Command;
 use xpkg_fixtures::real::{self, Output};
 use xpkg_formats::package::Format;
 use xpkg_model::Ecosystem;
+use xpkg_tests::judge::is_gone_process;
 use xpkg_tests::{System, program};
 
 /// How two answers are compared.
@@ -194,8 +195,7 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
 }
 
 fn lines(text: &str, compare: As) -> Vec<String> {
-    // The chroot has a /proc of its own, which lives while it is audited.
-    let mut lines: Vec<String> = text.lines().filter(|l| !l.starts_with("e proc/")).map(str::to_owned).collect();
+    let mut lines: Vec<String> = text.lines().filter(|line| !is_gone_process(line)).map(str::to_owned).collect();
     match compare {
         Same => {}
         Sorted => lines.sort(),

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use xpkg_fixtures::Ipk;
 use xpkg_fixtures::http::Server;
 use xpkg_fixtures::real::{self, Chroot, Output};
+use xpkg_tests::opkg_lab::without_times;
 use xpkg_tests::program::binary;
 
 /// What runs here and there is not in the lists: xpkg's own files, and what is in memory on a device.
@@ -63,8 +64,9 @@ impl Twins {
 
     fn same(&self, line: &str) {
         let (mut real, mut ours) = (self.real(line), self.ours(line));
+        // One was installed a moment after the other.
         for out in [&mut real, &mut ours] {
-            out.stdout = timeless(&out.stdout);
+            out.stdout = without_times(&out.stdout);
         }
         assert_eq!(ours.stdout, real.stdout, "opkg {line}\nerrors: {}\n{}", real.stderr, ours.stderr);
         assert_eq!(ours.stderr, real.stderr, "opkg {line}");
@@ -102,13 +104,8 @@ fn paths(root: &Path) -> BTreeSet<String> {
 /// The status file, without times and in any order.
 fn stanzas(root: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(root.join("usr/lib/opkg/status")).unwrap();
-    let stanza = |s: &str| timeless(s).trim_end().to_owned();
+    let stanza = |s: &str| without_times(s).trim_end().to_owned();
     text.split("\n\n").map(stanza).filter(|s| !s.is_empty()).collect()
-}
-
-/// One was installed a moment after the other.
-fn timeless(text: &str) -> String {
-    text.split_inclusive('\n').filter(|line| !line.starts_with("Installed-Time: ")).collect()
 }
 
 #[test]

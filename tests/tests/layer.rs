@@ -4,10 +4,10 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use xpkg_fixtures::real::{self, diff, snapshot};
+use xpkg_fixtures::real::{self, Snapshot, diff, snapshot};
 use xpkg_model::Ecosystem;
 use xpkg_tests::feed::{Feed, repack};
-use xpkg_tests::{System, Xpkg, data_server};
+use xpkg_tests::{System, Xpkg, add_source};
 
 const LAYER: &str = "usr/lib/xpkg/alpine";
 /// What xpkg keeps when its last foreign package has gone, and what lies in memory.
@@ -18,9 +18,7 @@ fn add_sources(xpkg: &Xpkg) {
     let made = real::data().unwrap().join("made/alpine-tmux");
     let made = made.to_str().unwrap();
     xpkg.ok(["source", "add", "made", made, "--ecosystem", "alpine", "--keys", made]);
-    let main = format!("{}/alpine-3.19/main", data_server().url());
-    let keys = real::data().unwrap().join("alpine-3.19/keys");
-    xpkg.ok(["source", "add", "main", &main, "--ecosystem", "alpine", "--keys", keys.to_str().unwrap()]);
+    add_source(xpkg, "main", "alpine-3.19/main");
     xpkg.ok(["update"]);
 }
 
@@ -48,6 +46,12 @@ fn runs_tmux(system: &System) {
     assert!(said.stdout.contains("grün ✓"), "{said:?}");
     // It lies in the layer itself, behind a launcher that sets LANG.
     assert!(said.stdout.contains("server tmux /usr/lib/xpkg/alpine/usr/bin/tmux exe 3.3a"), "{said:?}");
+}
+
+/// Only what xpkg keeps is there that was not, and the files below `also`.
+fn nothing_left(before: &Snapshot, system: &System, also: &[&str]) {
+    let left = diff(before, &snapshot(system.dir()).unwrap()).without(&OURS).without(also);
+    assert!(left.is_empty(), "{left}");
 }
 
 #[test]
@@ -86,8 +90,7 @@ fn an_old_musl_runs_a_current_program_in_a_layer() {
     assert!(!system.has(&format!("{LAYER}/usr/lib/libevent-2.1.so.7")));
     assert!(system.ok(["jq", "--version"]).stdout.starts_with("jq-1"));
     xpkg.ok(["remove", "alpine:jq"]);
-    let left = diff(&before, &snapshot(system.dir()).unwrap()).without(&OURS).without(&["usr/lib/opkg", "etc/opkg"]);
-    assert!(left.is_empty(), "{left}");
+    nothing_left(&before, &system, &["usr/lib/opkg", "etc/opkg"]);
 }
 
 #[test]
@@ -112,8 +115,7 @@ fn a_new_root_takes_a_layer_on_request() {
     xpkg.ok(["remove", "alpine:tmux", "alpine:jq"]);
     // What the program used before it moved is a package of the root, which its own manager would purge next.
     xpkg.ok(["autoremove"]);
-    let left = diff(&before, &snapshot(system.dir()).unwrap()).without(&OURS).without(&["lib/apk", "etc/apk"]);
-    assert!(left.is_empty(), "{left}");
+    nothing_left(&before, &system, &["lib/apk", "etc/apk"]);
 }
 
 #[test]
@@ -142,9 +144,7 @@ fn an_alpine_root_has_a_layer_of_openwrt() {
     assert!(!audit.contains("xpkg") && !audit.contains("jsonfilter"), "{audit}");
     assert!(system.ok(["apk", "info", "-W", "/usr/bin/jsonfilter"]).stdout.contains("jsonfilter"));
     xpkg.ok(["remove", "openwrt:jsonfilter"]);
-    let left = diff(&before, &snapshot(system.dir()).unwrap());
-    let left = left.without(&OURS).without(&["lib/apk", "etc/apk", "var/cache/xpkg"]);
-    assert!(left.is_empty(), "{left}");
+    nothing_left(&before, &system, &["lib/apk", "etc/apk", "var/cache/xpkg"]);
 }
 
 #[test]
@@ -178,12 +178,7 @@ fn a_glibc_root_takes_a_whole_world() {
     system.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
 
     xpkg.ok(["remove", "alpine:tmux", "alpine:doas"]);
-    let left = diff(&before, &snapshot(system.dir()).unwrap()).without(&OURS).without(&[
-        "etc/doas.conf",
-        "etc/doas.d",
-        "var/cache",
-    ]);
-    assert!(left.is_empty(), "{left}");
+    nothing_left(&before, &system, &["etc/doas.conf", "etc/doas.d", "var/cache"]);
 }
 
 #[test]
@@ -216,8 +211,7 @@ fn roots_that_have_no_loader_of_use() {
         assert!(plan["adaptations"].as_array().unwrap().iter().all(|a| a["placement"] == "layer"), "{plan}");
         assert_eq!(system.ok(["tmux", "-V"]).stdout, "tmux 3.3a\n");
         xpkg.ok(["remove", "alpine:tmux"]);
-        let left = diff(&before, &snapshot(system.dir()).unwrap()).without(&OURS).without(&["var"]);
-        assert!(left.is_empty(), "{left}");
+        nothing_left(&before, &system, &["var"]);
     }
 }
 
@@ -256,9 +250,7 @@ fn a_layer_is_upgraded_as_one() {
     assert!(new.ends_with(b"newer") && new.starts_with(&old), "the layer's loader is the old one");
     assert_eq!(system.ok(["jq", "-n", "1+1"]).stdout, "2\n");
     xpkg.ok(["remove", "alpine:jq"]);
-    let left =
-        diff(&before, &snapshot(system.dir()).unwrap()).without(&OURS).without(&["usr/lib/xpkg/seen", "var/cache"]);
-    assert!(left.is_empty(), "{left}");
+    nothing_left(&before, &system, &["usr/lib/xpkg/seen", "var/cache"]);
 }
 
 #[test]

@@ -5,9 +5,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use xpkg_fixtures::real::{self, diff, snapshot};
-use xpkg_tests::system::data_server;
-use xpkg_tests::{System, Trace, Xpkg};
+use xpkg_fixtures::real::{diff, snapshot};
+use xpkg_tests::{System, Trace, Xpkg, add_source};
 
 const WANTED: [&str; 2] = ["alpine:openssh-server", "alpine:chrony"];
 /// What `enable` makes.
@@ -16,10 +15,8 @@ const LIST: &str = "ls -d etc/rc.d/*chronyd etc/rc.d/*sshd 2>/dev/null; true";
 
 /// xpkg with the repository of the installation medium.
 fn with_medium(system: &System) -> Xpkg {
-    let keys = real::data().unwrap().join("alpine-3.19/keys");
-    let url = format!("{}/alpine-3.19-iso", data_server().url());
     let xpkg = system.xpkg();
-    xpkg.ok(["source", "add", "alpine-iso", &url, "--ecosystem", "alpine", "--keys", keys.to_str().unwrap()]);
+    add_source(&xpkg, "alpine-iso", "alpine-3.19-iso");
     xpkg.ok(["update"]);
     xpkg
 }

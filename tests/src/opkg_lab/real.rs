@@ -68,7 +68,7 @@ impl Judge {
 }
 
 /// Leaves out `Installed-Time`.
-pub(super) fn without_times(text: &str) -> String {
+pub fn without_times(text: &str) -> String {
     text.split_inclusive('\n').filter(|line| !line.starts_with("Installed-Time: ")).collect()
 }
 
