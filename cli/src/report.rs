@@ -79,14 +79,7 @@ fn row(prepared: &Prepared, step: &Step) -> Vec<String> {
         let verdict = prepared.verdict(&package.key());
         (prepared.source_name(package).to_owned(), verdict.as_str().to_owned())
     };
-    vec![
-        word(step.action).to_owned(),
-        format!("{}:{}", package.ecosystem, package.name),
-        version,
-        source,
-        verdict,
-        reason(&step.reason),
-    ]
+    vec![word(step.action).to_owned(), package.scoped(), version, source, verdict, reason(&step.reason)]
 }
 
 /// The word of the schema.

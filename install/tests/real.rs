@@ -72,7 +72,7 @@ fn round_trip(name: &str, native: Ecosystem, files: &[&str], programs: &[(&str, 
 
     let run = Run::new(native, &all).provider(provider(&sources));
     let last = &sources.last().unwrap().package;
-    let by = format!("{}:{}", last.ecosystem, last.name);
+    let by = last.scoped();
     let reason = |wanted: bool| match wanted {
         true => Reason::Requested,
         false => Reason::Needed { by: by.clone(), requirement: "found by reading its files".to_owned() },

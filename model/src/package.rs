@@ -66,6 +66,11 @@ pub struct Package {
 }
 
 impl Package {
+    /// Its name with its world, as a person writes it: `alpine:tmux`.
+    pub fn scoped(&self) -> String {
+        format!("{}:{}", self.ecosystem, self.name)
+    }
+
     /// An empty package of that name.
     pub fn new(ecosystem: Ecosystem, name: impl Into<String>, version: impl Into<String>) -> Self {
         Self {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use xpkg_model::adaptation::{Adaptations, Placement};
 use xpkg_model::installed::Installed;
 use xpkg_model::verdict::Severity;
-use xpkg_model::{Ecosystem, ElfFacts, Package, PackageKey, Plan, RelPath, Step};
+use xpkg_model::{Ecosystem, ElfFacts, PackageKey, Plan, RelPath, Step};
 use xpkg_resolver::abi::{Gone, Loader, Owner, Report, Subject, check_all, reverse_check, touched};
 
 use crate::error::Error;
@@ -66,9 +66,9 @@ impl<'a> RootAbi<'a> {
                 complete = false;
                 continue;
             };
-            bring(&mut prospect, facts, &scoped(&step.package), adaptations.get(&key))
+            bring(&mut prospect, facts, &step.package.scoped(), adaptations.get(&key))
                 .map_err(Error::io("reading the root"))?;
-            keys.insert(scoped(&step.package), key);
+            keys.insert(step.package.scoped(), key);
         }
         let gone = self.take_old(&mut prospect, plan)?;
         let owners = self.owners();
@@ -204,7 +204,7 @@ impl<'a> RootAbi<'a> {
             if !state.facts.contains_key(&key) {
                 continue;
             }
-            let name = scoped(&step.package);
+            let name = step.package.scoped();
             let native = step.package.ecosystem == self.ground.system.native;
             let findings = report
                 .findings
@@ -225,11 +225,6 @@ impl<'a> RootAbi<'a> {
         }
         verdicts
     }
-}
-
-/// `alpine:jq`
-pub(crate) fn scoped(package: &Package) -> String {
-    format!("{}:{}", package.ecosystem, package.name)
 }
 
 /// The native database's name of what a step takes away.

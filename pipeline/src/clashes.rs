@@ -8,7 +8,6 @@ use xpkg_model::learnt::{Fact, Learnt};
 use xpkg_model::{Package, Plan};
 use xpkg_resolver::{Request, Upgrade};
 
-use crate::abi;
 use crate::error::Error;
 use crate::prepare::{Ground, Learning};
 
@@ -48,7 +47,7 @@ pub(crate) fn clashes(
     state.wants_layer |= conflicts.iter().any(|c| moves(&c.path));
     let before = state.learnt.len();
     for conflict in &conflicts {
-        let step = plan.incoming().find(|s| conflict.package.split(' ').next() == Some(&abi::scoped(&s.package)));
+        let step = plan.incoming().find(|s| conflict.package.split(' ').next() == Some(&s.package.scoped()));
         let Some(step) = step else { continue };
         let named = request.install.iter().any(|s| step.package.meets(&s.dependency)) || !request.local.is_empty();
         if !named {

@@ -7,7 +7,6 @@ use xpkg_model::plan::HostUse;
 use xpkg_model::{Action, Dependency, Ecosystem, Op, Package, Plan, Provide, Requirement, dependency};
 use xpkg_shims::provider::{ProviderInput, generate as build};
 
-use crate::abi::scoped;
 use crate::error::Error;
 use crate::libraries::Library;
 use crate::prepare::Ground;
@@ -46,8 +45,10 @@ pub(crate) fn generate(
             if all.iter().any(|p| registered_meets(p, guest, requirement, libraries)) {
                 continue; // the native database says so by itself
             }
-            let planned =
-                plan.host_uses.iter().find(|u| u.consumer == scoped(guest) && u.requirement == requirement.to_string());
+            let planned = plan
+                .host_uses
+                .iter()
+                .find(|u| u.consumer == guest.scoped() && u.requirement == requirement.to_string());
             let used = planned.cloned().or_else(|| from_host(host, guest, requirement, libraries));
             let Some(used) = used else { continue };
             for wanted in requirement.alternatives() {
@@ -100,7 +101,7 @@ fn from_host(host: &Host, guest: &Package, requirement: &Requirement, libraries:
                 (library.file.to_string(), library.owner.clone(), None)
             }
         };
-        Some(HostUse { consumer: scoped(guest), requirement: requirement.to_string(), by, native, settled })
+        Some(HostUse { consumer: guest.scoped(), requirement: requirement.to_string(), by, native, settled })
     })
 }
 

@@ -10,7 +10,7 @@ use xpkg_model::{Ecosystem, Package, Requirement};
 
 use crate::orphan::{self, Scoped};
 use crate::rounds::{Answer, RootWhy};
-use crate::solution::{Giver, Gone, Kept, Link, Solution, scoped, titled};
+use crate::solution::{Giver, Gone, Kept, Link, Solution, titled};
 use crate::targets::Targets;
 use crate::universe::{MemberIx, Universe, compare_versions};
 use crate::{Problem, Request};
@@ -64,8 +64,8 @@ fn met_otherwise(problem: &Problem<'_>, targets: &Targets, kept: &[Kept]) -> Vec
             let Some(giver) = kept.iter().map(|k| &k.package).find(meets) else { continue };
             notes.push(format!(
                 "{} needs {wanted}: without {}, {} gives it",
-                scoped(package),
-                scoped(left),
+                package.scoped(),
+                left.scoped(),
                 titled(giver)
             ));
         }
@@ -158,7 +158,7 @@ fn reasons(universe: &Universe<'_>, answer: &Answer, kept: &[Kept], present: &[M
     for consumer in kept {
         for link in &consumer.links {
             if let Giver::Package(i) = link.giver {
-                let reason = Reason::Needed { by: scoped(&consumer.package), requirement: link.requirement.clone() };
+                let reason = Reason::Needed { by: consumer.package.scoped(), requirement: link.requirement.clone() };
                 needed.entry(i).or_insert(reason);
             }
         }
@@ -170,8 +170,8 @@ fn reasons(universe: &Universe<'_>, answer: &Answer, kept: &[Kept], present: &[M
     let reason = |(i, m): (usize, &MemberIx)| match root(*m) {
         Some(RootWhy::Asked(_)) => Reason::Requested,
         Some(RootWhy::Recommended(_, by)) => Reason::Needed {
-            by: scoped(universe.package(*by)),
-            requirement: format!("{} (recommended)", scoped(universe.package(*m))),
+            by: universe.package(*by).scoped(),
+            requirement: format!("{} (recommended)", universe.package(*m).scoped()),
         },
         Some(_) => Reason::InstallIf,
         None if universe.name(universe.member(*m).name).upgrade => Reason::Upgrade,

@@ -5,7 +5,7 @@ use petgraph::graph::DiGraph;
 use xpkg_model::plan::HostUse;
 use xpkg_model::{Action, Dependency, Package, Plan, Step};
 
-use crate::solution::{Giver, scoped, titled};
+use crate::solution::{Giver, titled};
 use crate::{Problem, Solution};
 
 /// The steps that lead from the installed packages to the solution, in an order that can be carried out. Cycles are ordered by name.
@@ -59,7 +59,7 @@ fn host_uses(problem: &Problem<'_>, solution: &Solution) -> Vec<HostUse> {
                 },
             };
             uses.push(HostUse {
-                consumer: scoped(&kept.package),
+                consumer: kept.package.scoped(),
                 requirement: link.requirement.clone(),
                 by,
                 settled: settled(problem, &kept.package, &link.requirement, package.as_deref()),

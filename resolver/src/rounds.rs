@@ -8,7 +8,7 @@ use xpkg_model::{Requirement, VersionScheme};
 use crate::engine::{self, Found, Owned, Rules, claim};
 use crate::explain::{Node, Unsolvable, What};
 use crate::needs::Group;
-use crate::solution::{scoped, titled};
+use crate::solution::titled;
 use crate::universe::{MemberIx, NameIx, NeedIx, Universe};
 use crate::virtuals::Ambiguity;
 use crate::{recommend, refute, trigger, virtuals};
@@ -109,7 +109,7 @@ impl<'u, 'a> Rounds<'u, 'a> {
             let name = self.universe.member(member).name;
             let mut members = if self.thawed.contains(&name) { self.universe.load(name) } else { vec![member] };
             members.retain(|m| self.universe.member(*m).refused.is_none() && !self.kept_back.contains(m));
-            let text = scoped(self.universe.package(member));
+            let text = self.universe.package(member).scoped();
             let need = self.universe.need_exactly(text, members);
             for (_, successor) in successors.iter().filter(|(old, _)| *old == member) {
                 let group =

@@ -84,11 +84,6 @@ impl Solution {
     }
 }
 
-/// `alpine:tmux`
-pub(crate) fn scoped(package: &Package) -> String {
-    format!("{}:{}", package.ecosystem, package.name)
-}
-
 /// `alpine:tmux 3.3a-r5`
 pub(crate) fn titled(package: &Package) -> String {
     format!("{}:{} {}", package.ecosystem, package.name, package.version)

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::explain::{Node, What};
 use crate::rounds::{Root, RootWhy};
-use crate::solution::{scoped, titled};
+use crate::solution::titled;
 use crate::universe::{MemberIx, NameIx, NeedIx, Universe};
 
 /// A choice that was made for nobody's reason.
@@ -47,7 +47,7 @@ pub(crate) fn check(universe: &mut Universe<'_>, present: &[MemberIx], roots: &[
     };
     let groups = &universe.need(need).groups;
     let mut choices: Vec<String> =
-        groups.iter().filter_map(|g| g.members.first()).map(|m| scoped(universe.package(*m))).collect();
+        groups.iter().filter_map(|g| g.members.first()).map(|m| universe.package(*m).scoped()).collect();
     choices.sort();
     let requirement = universe.need(need).text.clone();
     Some(Ambiguity {

@@ -58,7 +58,7 @@ pub const MAX_CONTENT: u64 = 256 << 10;
 impl Foreign<'_> {
     /// Name with its world, for notes.
     pub fn title(&self) -> String {
-        format!("{}:{}", self.package.ecosystem, self.package.name)
+        self.package.scoped()
     }
 
     /// What the payload has at a path.

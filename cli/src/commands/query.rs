@@ -120,7 +120,7 @@ pub fn list(context: &Context<'_>, arguments: &List) -> Result<Done, Failure> {
                 if let Some(version) = newer {
                     flags.push(format!("newer: {version}"));
                 }
-                vec![format!("{}:{}", p.package.ecosystem, p.package.name), p.package.version.clone(), flags.join(", ")]
+                vec![p.package.scoped(), p.package.version.clone(), flags.join(", ")]
             })
             .collect();
         terminal::table(&rows);

@@ -240,7 +240,7 @@ fn world(
     }
     for spec in input.mark.iter().filter(native) {
         let installed_here = !state.packages.contains_key(&(input.native, spec.dependency.name.clone()));
-        if installed_here && !current.contains(&spec.dependency) && spec.ecosystem.is_none_or(|e| e == input.native) {
+        if installed_here && !current.contains(&spec.dependency) {
             changes.world_set.push(spec.dependency.clone());
         }
     }

@@ -25,7 +25,7 @@ pub(super) fn needs(package: &Incoming<'_>, input: &ApplyInput<'_>, work: &Work<
     if !package.is_foreign(input.native) {
         return BTreeSet::new();
     }
-    let scoped = format!("{}:{}", own.ecosystem, own.name);
+    let scoped = own.scoped();
     let unsaid = |other: &Package| {
         let said = own.requirements().flat_map(|r| r.alternatives()).any(|d| other.meets(d));
         (!said && other.ecosystem == own.ecosystem && other.name != own.name).then(|| other.name.clone())
@@ -74,14 +74,14 @@ pub(super) fn record(
             Generation::Apk3
         }
     };
-    let own = package.package();
-    let scoped = format!("{}:{}", own.ecosystem, own.name);
+    let scoped = package.package().scoped();
     for used in input.plan.host_uses.iter().filter(|used| used.settled.is_some() && used.consumer == scoped) {
         // A native package does in another version: its manager is told of the name alone.
         let said = registered.depends.iter_mut().filter(|r| r.to_string() == used.requirement);
         for requirement in said {
-            let names = requirement.alternatives().first().map(|d| Dependency::any(d.name.clone()));
-            *requirement = names.map_or_else(|| requirement.clone(), Into::into);
+            if let Some(asked) = requirement.alternatives().first() {
+                *requirement = Dependency::any(asked.name.clone()).into();
+            }
         }
     }
     for name in needs {

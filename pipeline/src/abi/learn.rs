@@ -7,7 +7,7 @@ use xpkg_model::verdict::Finding;
 use xpkg_model::{PackageKey, Plan};
 use xpkg_resolver::abi::{Failure, FailureKind, Owner, Report};
 
-use super::{RootAbi, scoped};
+use super::RootAbi;
 use crate::error::Error;
 use crate::offers::ProvenNeeds;
 use crate::prepare::{Learning, refuses};
@@ -65,7 +65,7 @@ impl RootAbi<'_> {
         match foreign {
             Some(step) => state.learn(Fact::Impossible { package: step.package.key(), why }),
             None => {
-                let removed = plan.steps.first().map(|s| scoped(&s.package)).unwrap_or_default();
+                let removed = plan.steps.first().map(|s| s.package.scoped()).unwrap_or_default();
                 let evidence = format!("\n  {why}");
                 return Err(Error::Refused { package: removed, verdict: "something still needs it".into(), evidence });
             }

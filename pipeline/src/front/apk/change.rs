@@ -210,7 +210,7 @@ impl Database {
         Ok(self.record(&name).filter(|_| !gone).map(|record| record.package.clone()))
     }
 
-    /// How the world changes, as the transaction wants it.
+    /// The world as it will be, and what leaves it, as the transaction wants it.
     fn world_changes(&self, new: &[Dependency]) -> (Vec<Spec>, Vec<Spec>) {
         let spec = |dependency: &Dependency| Spec { ecosystem: Some(self.native), dependency: dependency.clone() };
         let after: BTreeSet<&str> = new.iter().map(|d| d.name.as_str()).collect();
