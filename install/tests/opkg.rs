@@ -36,9 +36,12 @@ fn main() -> ExitCode {
         ("what is forced", forced::forced),
         ("what is refused", refusals),
     ] {
-        for hands in [[Hand::Opkg, Hand::Ours], [Hand::Ours, Hand::Opkg]] {
-            case(hands);
-        }
+        // Each on roots of its own. A failure of either is the scope's.
+        std::thread::scope(|scope| {
+            for hands in [[Hand::Opkg, Hand::Ours], [Hand::Ours, Hand::Opkg]] {
+                scope.spawn(move || case(hands));
+            }
+        });
         println!("ok: {name}");
     }
     guests();
