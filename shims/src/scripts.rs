@@ -3,15 +3,17 @@
 //!
 //! - [`words`]: the tools that a script calls
 //! - [`openwrt`]: the stub around every script of OpenWrt, and the text that runs on another system
+//! - `opkg`: what an ipk's scripts are told, and when
 
 pub mod openwrt;
+mod opkg;
 pub mod words;
 
 use std::collections::BTreeSet;
 
 use xpkg_model::adaptation::COMPOSED;
-use xpkg_model::payload::ScriptKind;
-use xpkg_model::{Adaptation, Ecosystem};
+use xpkg_model::payload::{EntryKind, ScriptKind};
+use xpkg_model::{Adaptation, Ecosystem, RelPath};
 
 pub use openwrt::is_stub;
 pub use words::needs;
@@ -30,11 +32,8 @@ pub const APPLETS: [&str; 8] =
 pub const TOOLS_DIR: &str = "/usr/lib/xpkg/exec/bin";
 
 /// What is read beside each script.
-const BESIDE: [(ScriptKind, &str); 3] = [
-    (ScriptKind::PostInstall, "postinst-pkg"),
-    (ScriptKind::PostUpgrade, "postinst-pkg"),
-    (ScriptKind::PreDeinstall, "prerm-pkg"),
-];
+const BESIDE: [(ScriptKind, &str); 2] =
+    [(ScriptKind::PostInstall, "postinst-pkg"), (ScriptKind::PreDeinstall, "prerm-pkg")];
 
 /// What to do with one script.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,17 +86,25 @@ pub struct Scene<'a> {
     pub uci_defaults: &'a [String],
 }
 
-/// What opkg keeps beside a package's scripts and its functions read when they run, becomes part of these scripts: on a root
-/// of another manager nobody keeps it, and at the removal it would be gone.
+/// An ipk's scripts for every occasion that other managers know, told what opkg tells them. What opkg keeps beside them and
+/// its functions read when they run, becomes part of them: on a root of another manager nobody keeps it, and at the removal
+/// it would be gone.
 pub fn translate(foreign: &Foreign<'_>) -> Adaptation {
     let mut adaptation = Adaptation::default();
+    if foreign.control.is_empty() {
+        return adaptation;
+    }
+    let mut whole = foreign.scripts.clone();
     for (kind, member) in BESIDE {
         let Some(beside) = foreign.control.get(member) else { continue };
-        let text = foreign.scripts.get(&kind).map(|text| String::from_utf8_lossy(text));
+        let text = whole.get(&kind).map(|text| String::from_utf8_lossy(text).into_owned());
         if let Some(text) = text.and_then(|text| openwrt::whole(&text, &String::from_utf8_lossy(beside))) {
-            adaptation.scripts.insert(kind, text.into_bytes());
+            whole.insert(kind, text.into_bytes());
         }
     }
+    let defaults = RelPath::literal("etc/uci-defaults");
+    let configures = foreign.files.iter().any(|f| f.kind == EntryKind::File && f.path.starts_with(&defaults));
+    adaptation.scripts = opkg::on_each_occasion(&whole, configures);
     adaptation
 }
 
@@ -134,7 +141,8 @@ fn of_alpine(scene: &Scene<'_>, kind: ScriptKind, text: &str) -> Decision {
 
 fn of_openwrt(scene: &Scene<'_>, kind: ScriptKind, text: &str) -> Decision {
     let uci = is_there("uci", scene);
-    let defaults: Vec<&String> = scene.uci_defaults.iter().filter(|_| kind == ScriptKind::PostInstall).collect();
+    let takes = |kind| matches!(kind, ScriptKind::PostInstall | ScriptKind::PostUpgrade);
+    let defaults: Vec<&String> = scene.uci_defaults.iter().filter(|_| takes(kind)).collect();
     if !openwrt::reads_functions(text) {
         return judge(scene, &openwrt::adapted(text), Run { text: openwrt::changed(text), ..Run::default() });
     }
@@ -225,7 +233,6 @@ fn only_links_applets(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use xpkg_model::RelPath;
     use xpkg_model::root::{Node, NodeKind, ReadSeek, RootView};
 
     use super::*;

@@ -2,6 +2,9 @@
 //! root's own apk stays content.
 
 use serde_json::Value;
+use xpkg_fixtures::{Ipk, keys};
+use xpkg_model::payload::ScriptKind;
+use xpkg_tests::feed::Feed;
 use xpkg_tests::judge::Ours;
 use xpkg_tests::{Answers, System, Trace};
 
@@ -75,6 +78,41 @@ fn what_lies_beside_scripts_runs() {
     assert!(entry());
     xpkg.ok(["remove", "openwrt:ddns-scripts_aliyun"]);
     assert!(!entry());
+}
+
+/// An ipk's scripts say the same on Alpine as under the real opkg, when it comes, when a newer one takes its place, and when it
+/// goes; but that nothing of the old one runs at an upgrade (apk calls nothing then, and OpenWrt's packages for apk do without).
+#[test]
+fn scripts_hear_what_opkg_tells_them() {
+    let (Some(alpine), Some(openwrt)) = (System::alpine(), System::openwrt_opkg()) else { return };
+    let mut feed = Feed::opkg();
+    openwrt.add_native_source(&feed.line(), keys::USIGN);
+    let key = alpine.dir().join("root/keys");
+    std::fs::create_dir_all(&key).unwrap();
+    keys::USIGN.write_public(&key).unwrap();
+    let xpkg = alpine.xpkg();
+    let (url, key) = (feed.server.url(), key.to_str().unwrap().to_owned());
+    xpkg.ok(["source", "add", "made", &url, "--ecosystem", "openwrt", "--keys", &key]);
+    let occasions =
+        [ScriptKind::PreInstall, ScriptKind::PostInstall, ScriptKind::PreDeinstall, ScriptKind::PostDeinstall];
+    for (version, verb) in [("1-1", "install"), ("2-1", "upgrade")] {
+        let told =
+            |kind: ScriptKind| format!("#!/bin/sh\necho \"{} $* $PKG_ROOT $PKG_UPGRADE\" >>/root/log\n", kind.as_str());
+        let ipk = Ipk::new("told", version).arch("all").file("usr/share/told", version);
+        feed.publish(occasions.iter().fold(ipk, |ipk, kind| ipk.script(*kind, &told(*kind))));
+        xpkg.ok(["update"]);
+        openwrt.ok(["opkg", "update"]);
+        xpkg.ok([verb, "openwrt:told"]);
+        openwrt.ok(["opkg", verb, "told"]);
+    }
+    xpkg.ok(["remove", "openwrt:told"]);
+    openwrt.ok(["opkg", "remove", "told"]);
+    let log = |system: &System| String::from_utf8(system.read("root/log")).unwrap();
+    let of_old = |line: &&str| line.starts_with("pre-deinstall upgrade") || line.starts_with("post-deinstall upgrade");
+    let real = log(&openwrt);
+    let expected: Vec<&str> = real.lines().filter(|line| !of_old(line)).collect();
+    assert_eq!(expected.len(), 6, "{real}");
+    assert_eq!(log(&alpine).lines().collect::<Vec<_>>(), expected, "of {real}");
 }
 
 /// A feed that a stranger signed is not read, whatever it offers.

@@ -41,6 +41,9 @@ pub fn is_stub(line: &str) -> bool {
         [] => true,
         [first, ..] if first.starts_with('#') => true,
         ["exit", "0"] | ["export", "PKG_UPGRADE=1"] | ["return", "0"] => true,
+        // What `opkg` here puts in.
+        ["set", "--", "install" | "upgrade" | "configure" | "remove", ..] => true,
+        ["export", "PKG_ROOT=/", upgrade] => upgrade.starts_with("PKG_UPGRADE="),
         ["export", assignment] => assignment.starts_with("root=$IPKG_INSTROOT") || assignment.starts_with("pkgname="),
         ["[", "$IPKG_NO_SCRIPT", "=", "1", "]", "&&", "exit", "0"] => true,
         ["[", "-s" | "-x", file, "]", "||", "exit", "0"] | [".", file] => file.ends_with("/lib/functions.sh"),
